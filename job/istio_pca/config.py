@@ -5,7 +5,7 @@ Reads text, not files or the environment. Every problem is collected and reporte
 
 from __future__ import annotations
 
-import re
+import hashlib
 from datetime import timedelta
 from typing import Annotated, Any, Final, Literal
 
@@ -13,7 +13,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
-from istio_pca.errors import ConfigError, ConfigProblem
+from istio_pca.errors import ConfigError, ConfigProblem, one_line
 
 KeyAlgorithm = Literal["RSA_2048", "RSA_3072", "RSA_4096", "EC_prime256v1", "EC_secp384r1"]
 """ACM PCA's own names. Those that istiod, Envoy and ztunnel all accept."""
@@ -21,6 +21,8 @@ KeyAlgorithm = Literal["RSA_2048", "RSA_3072", "RSA_4096", "EC_prime256v1", "EC_
 ARN_PATTERN: Final = r"^arn:aws[a-z-]*:acm-pca:[a-z0-9-]+:[0-9]{12}:certificate-authority/[A-Za-z0-9-]+$"
 ROLE_PATTERN: Final = r"^(arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]+)?$"
 DURATION_PATTERN: Final = r"^[1-9][0-9]*[smhd]$"
+OPTIONAL_DURATION_PATTERN: Final = r"^([1-9][0-9]*[smhd])?$"
+COUNTRY_PATTERN: Final = r"^([A-Z]{2})?$"
 DNS_LABEL: Final = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 SUBJECT_PATTERN: Final = r"^[^\x00-\x1f]*$"
 
@@ -30,11 +32,14 @@ _ALLOWED: Final = {
     "such as arn:aws:acm-pca:eu-west-1:111122223333:certificate-authority/UUID",
     ROLE_PATTERN: "must be the ARN of an IAM role, or empty",
     DURATION_PATTERN: "must be a number with a unit s, m, h or d, such as 365d",
-    DURATION_PATTERN.replace("^", "^(").replace("$", ")?$"): "must be a number with a unit s, m, h or d, or empty",
+    OPTIONAL_DURATION_PATTERN: "must be a number with a unit s, m, h or d, or empty",
     DNS_LABEL: "must be a Kubernetes name: lower-case letters, digits and '-', at most 63",
+    COUNTRY_PATTERN: "must be two capital letters (ISO 3166), or empty",
     SUBJECT_PATTERN: "must not hold control characters",
 }
 _LONGEST_SHOWN: Final = 80
+_LONGEST_DURATION: Final = len("3155760000s")
+_LONGEST_COMMON_NAME: Final = 64  # RFC 5280, ub-common-name
 
 
 def duration(text: str) -> timedelta:
@@ -44,15 +49,13 @@ def duration(text: str) -> timedelta:
 
 def _short_enough(text: str) -> str:
     """A century: more cannot be written into a certificate by any CA, and larger numbers overflow dates."""
-    if text and int(text[:-1]) > 10**10 or text and duration(text) > timedelta(days=36525):
+    if text and (len(text) > _LONGEST_DURATION or duration(text) > timedelta(days=36525)):
         raise ValueError("must be at most 36525d")
     return text
 
 
 Duration = Annotated[str, Field(pattern=DURATION_PATTERN), AfterValidator(_short_enough)]
-OptionalDuration = Annotated[
-    str, Field(pattern=DURATION_PATTERN.replace("^", "^(").replace("$", ")?$")), AfterValidator(_short_enough)
-]
+OptionalDuration = Annotated[str, Field(pattern=OPTIONAL_DURATION_PATTERN), AfterValidator(_short_enough)]
 SubjectText = Annotated[str, Field(max_length=64, pattern=SUBJECT_PATTERN)]
 
 
@@ -66,7 +69,7 @@ class Subject(_Document):
     organization: SubjectText = "Istio"
     common_name: SubjectText = Field(default="", description='Empty: "Istio CA <clusterName>".')
     organizational_unit: SubjectText = ""
-    country: Annotated[str, Field(pattern=r"^([A-Z]{2})?$")] = ""
+    country: Annotated[str, Field(pattern=COUNTRY_PATTERN)] = ""
     locality: SubjectText = ""
     state_or_province: SubjectText = ""
 
@@ -103,14 +106,20 @@ class Config(_Document):
     role_arn: Annotated[str, Field(pattern=ROLE_PATTERN)] = Field(
         default="", description="A role to assume in the account of the CA."
     )
-    cluster_name: SubjectText = Field(default="", description="Told apart in the subject of the intermediate.")
+    cluster_name: Annotated[str, Field(max_length=100, pattern=SUBJECT_PATTERN)] = Field(
+        default="", description="Told apart in the subject of the intermediate: one for each cluster under one root."
+    )
     cacerts: Cacerts = Cacerts()
     retry_for: Duration = Field(default="210s", description="Everything transient is retried inside this window.")
 
     @property
     def common_name(self) -> str:
-        """The intermediate's common name, at most 64 characters (RFC 5280, ub-common-name)."""
-        return (self.cacerts.subject.common_name or f"Istio CA {self.cluster_name}".strip())[:64]
+        """The intermediate's common name. Names of EKS clusters may be too long for it: those end in a digest."""
+        name = self.cacerts.subject.common_name or f"Istio CA {self.cluster_name}".strip()
+        if len(name) <= _LONGEST_COMMON_NAME:
+            return name
+        digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+        return f"{name[: _LONGEST_COMMON_NAME - 9]}-{digest}"
 
     @property
     def region(self) -> str:
@@ -126,7 +135,7 @@ def parse(text: str) -> Config:
     try:
         document = yaml.load(text, Loader=_StrictLoader)  # noqa: S506 -- a SafeLoader that also refuses repeated keys
     except yaml.YAMLError as error:
-        problem = ConfigProblem("(document)", _shown(text), f"must be YAML or JSON: {_one_line(str(error))}")
+        problem = ConfigProblem("(document)", _shown(text), f"must be YAML or JSON: {one_line(str(error))}")
         raise ConfigError((problem,)) from None
     if not isinstance(document, dict):
         raise ConfigError((ConfigProblem("(document)", _shown(document), "must be a mapping of config keys"),))
@@ -139,8 +148,8 @@ def parse(text: str) -> Config:
 class _StrictLoader(yaml.SafeLoader):
     """Refuses a key that stands twice: YAML would silently take the last one."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]  # type: ignore[no-untyped-call]  # of types-PyYAML
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 -- PyYAML's signature
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         for key in keys:
             if keys.count(key) > 1:
                 raise yaml.MarkedYAMLError(problem=f"the key {key!r} stands twice", problem_mark=node.start_mark)
@@ -162,13 +171,8 @@ def _problem(error: Any) -> ConfigProblem:
             given = error["input"] if isinstance(error["input"], str) else "both"
             return ConfigProblem(path, _shown(given), str(error["ctx"]["error"]))
         case _:
-            return ConfigProblem(path, _shown(error["input"]), _one_line(error["msg"]))
+            return ConfigProblem(path, _shown(error["input"]), one_line(error["msg"]))
 
 
 def _shown(value: object) -> str:
-    text = _one_line(repr(value) if isinstance(value, str) else str(value))
-    return text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "…"
-
-
-def _one_line(text: str) -> str:
-    return re.sub(r"\s+", " ", text)
+    return one_line(repr(value) if isinstance(value, str) else value, _LONGEST_SHOWN)

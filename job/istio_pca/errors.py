@@ -10,7 +10,15 @@ The exit codes are a contract with the chart's `podFailurePolicy`: 10 to 13 end 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
+
+_LONGEST_TEXT: Final = 300
+
+
+def one_line(text: object, longest: int = _LONGEST_TEXT) -> str:
+    """Foreign text, fit for a message: on one line, and cut, since what is quoted at length may hold anything."""
+    line = " ".join(str(text).split())
+    return line if len(line) <= longest else line[:longest] + "…"
 
 
 class IstioPcaError(Exception):

@@ -1,0 +1,143 @@
+"""Bundle: certificate, key, chain and root of one Secret: put together, and taken apart.
+
+It does not judge what it holds (`checks` does), does not fetch anything, and does not decide what to do.
+File names and layout: Istio, "Plug in CA Certificates"; istio/istio tools/certs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
+
+from istio_pca.request import PrivateKey, key_pem
+
+CERTIFICATE: Final = "ca-cert.pem"
+KEY: Final = "ca-key.pem"
+CHAIN: Final = "cert-chain.pem"
+ROOT: Final = "root-cert.pem"
+FILES: Final = (CERTIFICATE, KEY, CHAIN, ROOT)
+MISREAD: Final = ("tls.crt", "tls.key", "ca.crt", "istio-generated")
+"""Keys that make istiod read the Secret in another way, or take it for its own."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One defect: a code to compare, and a sentence to read."""
+
+    code: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """What istiod signs with."""
+
+    certificate: x509.Certificate
+    key: PrivateKey = field(repr=False)
+    chain: tuple[x509.Certificate, ...]
+    """cert-chain.pem: the intermediate first, each certificate signed by the next."""
+    root_pem: bytes
+    """root-cert.pem, byte for byte: istiod compares bytes, and takes any change for a new root."""
+
+    @property
+    def roots(self) -> tuple[x509.Certificate, ...]:
+        return tuple(x509.load_pem_x509_certificates(self.root_pem))
+
+    @property
+    def path(self) -> tuple[x509.Certificate, ...]:
+        """Intermediate to root: the chain, and the root that signed its last member if the chain leaves it out."""
+        if self.chain[-1] in self.roots:
+            return self.chain
+        return (*self.chain, *[root for root in self.roots if signed_by(self.chain[-1], root)][:1])
+
+    @property
+    def serial(self) -> str:
+        return f"{self.certificate.serial_number:032x}"
+
+    @property
+    def not_after(self) -> datetime:
+        return self.certificate.not_valid_after_utc
+
+    def files(self) -> dict[str, bytes]:
+        """The four files of `cacerts`. LF line ends, every block ends with a newline."""
+        return {
+            CERTIFICATE: pem(self.certificate),
+            KEY: key_pem(self.key),
+            CHAIN: b"".join(map(pem, self.chain)),
+            ROOT: self.root_pem,
+        }
+
+
+def signed_by(child: x509.Certificate, parent: x509.Certificate) -> bool:
+    """Whether the names meet and the signature is the parent's (RFC 5280 section 6.1.3 a)."""
+    try:
+        child.verify_directly_issued_by(parent)
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+        return False
+    return True
+
+
+def pem(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(Encoding.PEM)
+
+
+def assemble(
+    certificate_pem: str, chain_pem: str, key: bytes, *, root_in_chain: bool, root_before: bytes = b""
+) -> tuple[Bundle | None, tuple[Problem, ...]]:
+    """Put together what ACM PCA returned: the certificate, and the chain above it with the root last.
+
+    `root_before` is the root-cert.pem in force. Its bytes are kept if it holds the same root.
+    """
+    try:
+        (certificate,) = x509.load_pem_x509_certificates(certificate_pem.encode())
+        *subordinates, root = x509.load_pem_x509_certificates(chain_pem.encode())
+    except ValueError:
+        return None, (Problem("unreadable", "ACM PCA's answer is not one certificate and a chain in PEM"),)
+    root_pem = root_before if root_before and _same_roots(root_before, root) else pem(root)
+    above = (*subordinates, root) if root_in_chain else tuple(subordinates)
+    return _loaded(certificate, key, (certificate, *above), root_pem)
+
+
+def read(data: Mapping[str, bytes]) -> tuple[Bundle | None, tuple[Problem, ...]]:
+    """Take a Secret's data apart. What cannot be read is a problem, never an exception."""
+    problems = [Problem("missing-key", f"{name} is missing") for name in FILES if not data.get(name)]
+    problems += [
+        Problem("misread", f"the key {name} makes istiod read another layout") for name in MISREAD if name in data
+    ]
+    if problems:
+        return None, tuple(problems)
+    certificates: dict[str, list[x509.Certificate]] = {}
+    for name in (CERTIFICATE, CHAIN, ROOT):
+        try:
+            certificates[name] = x509.load_pem_x509_certificates(data[name])
+        except ValueError:
+            problems.append(Problem("unreadable", f"{name} does not hold certificates in PEM"))
+    if problems:
+        return None, tuple(problems)
+    return _loaded(certificates[CERTIFICATE][0], data[KEY], tuple(certificates[CHAIN]), data[ROOT])
+
+
+def _loaded(
+    certificate: x509.Certificate, key: bytes, chain: tuple[x509.Certificate, ...], root_pem: bytes
+) -> tuple[Bundle | None, tuple[Problem, ...]]:
+    try:
+        private = load_pem_private_key(key, password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):  # TypeError: it is encrypted
+        private = None
+    if not isinstance(private, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
+        return None, (Problem("unreadable", f"{KEY} is not an RSA or EC private key in PEM"),)
+    return Bundle(certificate, private, chain, root_pem), ()
+
+
+def _same_roots(before: bytes, root: x509.Certificate) -> bool:
+    try:
+        return x509.load_pem_x509_certificates(before) == [root]
+    except ValueError:
+        return False

@@ -1,0 +1,202 @@
+"""AWS Private CA by boto3: the adapter behind the port `PrivateCA`, and the only module that knows AWS.
+
+It makes each call once and classifies what goes wrong; `ensure` retries. It decides nothing.
+Source: AWS Private CA API Reference; errors as they are seen, since several are not in the service model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC
+from typing import Any, Final
+
+import boto3
+import botocore.config
+import botocore.exceptions
+import botocore.session
+
+from istio_pca.authority import Authority
+from istio_pca.config import Config
+from istio_pca.errors import (
+    AuthorityError,
+    DeniedError,
+    IstioPcaError,
+    NoCredentialsError,
+    NotIssuedYetError,
+    RequestRejectedError,
+    TransientError,
+    one_line,
+)
+from istio_pca.ports import Issued
+from istio_pca.request import SigningRequest
+
+_CONNECT_SECONDS: Final = 3.05
+_READ_SECONDS: Final = 10
+
+_DENIED: Final = frozenset(
+    {
+        "AccessDenied",
+        "AccessDeniedException",
+        "InvalidClientTokenId",
+        "InvalidIdentityToken",
+        "IDPRejectedClaim",
+        "InvalidSignatureException",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClientException",
+    }
+)
+_CANNOT: Final = frozenset(
+    {"InvalidStateException", "LimitExceededException", "ResourceNotFoundException", "InvalidArnException"}
+)
+_REJECTED: Final = frozenset(
+    {"InvalidArgsException", "MalformedCSRException", "RequestFailedException", "ValidationException"}
+)
+_PASSING: Final = frozenset(
+    {
+        "ConcurrentModificationException",
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "IDPCommunicationError",
+        "InternalFailure",
+        "InternalServerError",
+        "RequestExpired",
+        "RequestLimitExceeded",
+        "RequestTimeout",
+        "ServiceUnavailable",
+        "ServiceUnavailableException",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+    }
+)
+
+
+class AcmPca:
+    """One private CA. Credentials come from boto3's ordinary chain; the region from the CA's ARN."""
+
+    def __init__(self, config: Config) -> None:
+        """Find credentials, and assume `roleArn` if there is one.
+
+        Raises:
+            NoCredentialsError: there are none at all.
+            DeniedError, TransientError: STS did not give them.
+        """
+        self._arn = config.certificate_authority_arn
+        session = _session(config.region)
+        with _translated("find AWS credentials"):
+            if session.get_credentials() is None:
+                raise NoCredentialsError("there are no AWS credentials in the environment")
+        if config.role_arn:
+            session = _assumed(session, config)
+        self._client = session.client("acm-pca", config=_once())
+
+    def describe(self) -> Authority:
+        with _translated("acm-pca:DescribeCertificateAuthority", self._arn):
+            answer = self._client.describe_certificate_authority(CertificateAuthorityArn=self._arn)
+            found = answer["CertificateAuthority"]
+            not_after = found.get("NotAfter")
+            return Authority(
+                arn=self._arn,
+                status=found["Status"],
+                usage_mode=found.get("UsageMode", "GENERAL_PURPOSE"),
+                key_algorithm=found["CertificateAuthorityConfiguration"]["KeyAlgorithm"],
+                signing_algorithm=found["CertificateAuthorityConfiguration"]["SigningAlgorithm"],
+                not_after=not_after.astimezone(UTC) if not_after else None,
+            )
+
+    def root(self) -> str:
+        with _translated("acm-pca:GetCertificateAuthorityCertificate", self._arn):
+            answer = self._client.get_certificate_authority_certificate(CertificateAuthorityArn=self._arn)
+            above = answer.get("CertificateChain") or answer["Certificate"]
+            return _last_pem(above)
+
+    def issue(self, request: SigningRequest) -> str:
+        with _translated("acm-pca:IssueCertificate", f"{self._arn} with {request.template_arn}"):
+            answer = self._client.issue_certificate(
+                CertificateAuthorityArn=request.authority_arn,
+                Csr=request.csr.encode(),
+                SigningAlgorithm=request.signing_algorithm,
+                TemplateArn=request.template_arn,
+                Validity={"Type": "ABSOLUTE", "Value": request.not_after},
+                IdempotencyToken=request.token,
+            )
+            return str(answer["CertificateArn"])
+
+    def certificate(self, certificate_arn: str) -> Issued:
+        with _translated("acm-pca:GetCertificate", certificate_arn):
+            answer = self._client.get_certificate(CertificateAuthorityArn=self._arn, CertificateArn=certificate_arn)
+            return Issued(answer["Certificate"], answer["CertificateChain"])
+
+
+def _session(region: str, **credentials: str) -> boto3.Session:
+    core = botocore.session.get_session()
+    # also for the STS calls inside botocore's credential providers, which take no client config
+    core.set_config_variable("max_attempts", 1)
+    core.set_config_variable("retry_mode", "standard")
+    return boto3.Session(botocore_session=core, region_name=region, **credentials)
+
+
+def _once() -> botocore.config.Config:
+    """Every call is made once: two retry policies would multiply."""
+    return botocore.config.Config(
+        retries={"total_max_attempts": 1, "mode": "standard"},
+        connect_timeout=_CONNECT_SECONDS,
+        read_timeout=_READ_SECONDS,
+    )
+
+
+def _assumed(session: boto3.Session, config: Config) -> boto3.Session:
+    with _translated("sts:AssumeRole", config.role_arn):
+        answer = session.client("sts", config=_once()).assume_role(RoleArn=config.role_arn, RoleSessionName="istio-pca")
+        given = answer["Credentials"]
+        return _session(
+            config.region,
+            aws_access_key_id=given["AccessKeyId"],
+            aws_secret_access_key=given["SecretAccessKey"],
+            aws_session_token=given["SessionToken"],
+        )
+
+
+def _last_pem(chain: str) -> str:
+    """The last certificate of a PEM text: AWS has the root last."""
+    return chain[chain.rindex("-----BEGIN CERTIFICATE-----") :]
+
+
+@contextmanager
+def _translated(action: str, resource: str = "") -> Iterator[None]:
+    """Let nothing of botocore out: every failure of `action` on `resource` leaves as one of ours."""
+    what = f"{action} on {resource}" if resource else action
+    try:
+        yield
+    except botocore.exceptions.ClientError as error:
+        raise _classified(error, what) from None  # the cause may quote headers; the message says all that helps
+    except botocore.exceptions.NoCredentialsError:
+        raise NoCredentialsError("there are no AWS credentials in the environment") from None
+    except (botocore.exceptions.HTTPClientError, botocore.exceptions.ConnectionError) as error:
+        raise TransientError(f"{what}: {one_line(error)}", hint="Can the Pod reach the endpoint?") from None
+    except (botocore.exceptions.ProxyConnectionError, botocore.parsers.ResponseParserError) as error:
+        raise TransientError(f"{what}: {one_line(error)}") from None
+    except (KeyError, ValueError) as error:
+        raise TransientError(f"{what}: the answer is not what the API promises ({type(error).__name__})") from None
+    except botocore.exceptions.BotoCoreError as error:
+        raise NoCredentialsError(
+            f"{what}: {one_line(error)}", hint="Check the AWS_* variables and the AWS config of this process."
+        ) from None
+
+
+def _classified(error: Any, what: str) -> IstioPcaError:
+    code = error.response.get("Error", {}).get("Code", "")
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    text = f"{what}: {code}: {one_line(error.response.get('Error', {}).get('Message', ''))}"
+    if code == "RequestInProgressException":
+        return NotIssuedYetError(text)
+    if code in _DENIED:
+        return DeniedError(text)
+    if code in _REJECTED:
+        return RequestRejectedError(text)
+    if code in _CANNOT:
+        return AuthorityError(text)
+    if code in _PASSING or status >= 500 or status == 429:
+        return TransientError(text)
+    return AuthorityError(text, hint="AWS gave an error that istio-pca does not know; see its text.")

@@ -1,0 +1,147 @@
+"""Plan: what to do about what is there. A decision is data, with its reason; nobody obeys it here.
+
+The table of decisions is in tests/unit/test_plan.py. What is not understood is refused, never replaced.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from istio_pca.bundle import Bundle, Problem, read
+from istio_pca.checks import describe, problems
+from istio_pca.config import Config, duration
+from istio_pca.journal import Journal
+from istio_pca.request import key_pem, spec_digest
+from istio_pca.secret import SPEC, Secret
+
+
+@dataclass(frozen=True)
+class Keep:
+    """All is well: nothing is asked of AWS and nothing is written."""
+
+    reason: str
+    bundle: Bundle
+
+
+@dataclass(frozen=True)
+class Issue:
+    """There is no certificate: get the first."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Renew:
+    """Get the next certificate; the present one stays in force until it is written."""
+
+    reason: str
+    bundle: Bundle
+    outlast: datetime | None
+    """The new one must end after this, or it is not worth its price; None when it is wanted for another reason."""
+
+
+@dataclass(frozen=True)
+class Resume:
+    """A request is open: go on with its key and its token."""
+
+    reason: str
+    journal: Journal
+
+
+@dataclass(frozen=True)
+class Discard:
+    """A journal that serves nothing any more: delete it, and look again."""
+
+    reason: str
+    journal: Journal
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Another run is at work: look again later."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Refuse:
+    """Doing anything could hurt."""
+
+    reason: str
+    hint: str
+
+
+Decision = Keep | Issue | Renew | Resume | Discard | Wait | Refuse
+
+
+def decide(config: Config, found: Secret | None, pending: Journal | None, now: datetime) -> Decision:
+    """What to do about `cacerts`, given the Secret and the journal that are there."""
+    if found is None:
+        return _open_request(config, pending, now) or Issue("there is no Secret yet")
+    bundle, defects = read(found.data)
+    if bundle is not None:
+        defects = problems(bundle, now)
+    if SPEC not in found.annotations or bundle is None or not _only_expired(defects):
+        return _refusal(config, found, defects)
+    if pending is not None and pending.key == key_pem(bundle.key):
+        return Discard("its certificate is in the Secret", pending)
+    if found.annotations[SPEC] != spec_digest(config):
+        return _open_request(config, pending, now) or Renew("it was made for another config", bundle, None)
+    due = renew_at(config, bundle)
+    if now < due:
+        return Keep(f"valid until {_day(bundle.not_after)}, due for renewal {_day(due)}", bundle)
+    reason = f"due since {_day(due)}, ends {_day(bundle.not_after)}"
+    return _open_request(config, pending, now) or Renew(reason, bundle, bundle.not_after)
+
+
+def renew_at(config: Config, bundle: Bundle) -> datetime:
+    """From when on the bundle is due: `renewBefore` its end, by default when a third of its life is left.
+
+    A life that had to be cut may be shorter than `renewBefore`; then the default holds, or it would be due for ever.
+    """
+    life = bundle.not_after - bundle.certificate.not_valid_before_utc
+    wanted = duration(config.cacerts.renew_before) if config.cacerts.renew_before else life / 3
+    return bundle.not_after - (wanted if wanted < life else life / 3)
+
+
+def _day(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%MZ}"
+
+
+def _open_request(config: Config, pending: Journal | None, now: datetime) -> Resume | Discard | Wait | None:
+    """What to do about a journal, once it is known that a certificate is needed."""
+    if pending is None:
+        return None
+    created = pending.created or now
+    if pending.spec != spec_digest(config):
+        if now - created < duration(config.retry_for):
+            # no run lasts longer than its window, so a young journal may belong to a run that is alive
+            return Wait("a run with another config has a request open")
+        return Discard("it was opened for another config", pending)
+    if now >= pending.request.end - _a_third(pending.request.end - created):
+        return Discard("its certificate would be due for renewal at once", pending)
+    return Resume("a request is open", pending)
+
+
+def _a_third(span: timedelta) -> timedelta:
+    return max(span, timedelta()) / 3
+
+
+def _only_expired(defects: tuple[Problem, ...]) -> bool:
+    """An ended certificate is a reason to renew; whatever else is wrong is not understood."""
+    return all(problem.code == "expired" for problem in defects)
+
+
+def _refusal(config: Config, found: Secret, defects: tuple[Problem, ...]) -> Refuse:
+    where = f"{config.cacerts.namespace}/{found.name}"
+    look = f"kubectl get secret -n {config.cacerts.namespace} {found.name} -o yaml"
+    if SPEC not in found.annotations:
+        return Refuse(
+            f"the Secret {where} was not made by istio-pca",
+            f"Look at it ({look}). If no istiod uses it, delete it and run this again.",
+        )
+    return Refuse(
+        f"the Secret {where} is damaged: {describe(defects)}",
+        f"Look at it ({look}). If it cannot be mended, delete it and run this again: a new certificate is then issued.",
+    )

@@ -1,0 +1,79 @@
+"""Ports: what the story needs of the world outside. Adapters and test doubles implement them.
+
+Errors that cross a port are those of `errors`, classified; no client library's exception does. Nothing is done here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from istio_pca.authority import Authority
+from istio_pca.plan import Decision
+from istio_pca.request import SigningRequest
+from istio_pca.secret import Secret
+
+
+@dataclass(frozen=True)
+class Issued:
+    """GetCertificate's answer: PEM texts. The chain has the issuing CA first and the root last."""
+
+    certificate: str
+    chain: str
+
+
+class PrivateCA(Protocol):
+    """What the story needs of AWS Private CA. Errors are those of `errors`, classified."""
+
+    def describe(self) -> Authority: ...
+    def root(self) -> str:
+        """The root above the CA, PEM."""
+
+    def issue(self, request: SigningRequest) -> str:
+        """Ask for a certificate; its ARN."""
+
+    def certificate(self, certificate_arn: str) -> Issued:
+        """NotIssuedYetError while ACM PCA works on it."""
+
+
+class SecretStore(Protocol):
+    """What the story needs of a place for Secrets. Every write is conditional: ConflictError if somebody was faster."""
+
+    def read(self, name: str) -> Secret | None: ...
+    def create(self, secret: Secret) -> Secret: ...
+    def replace(self, secret: Secret) -> Secret:
+        """Only if the stored version still is `secret.version`."""
+
+    def delete(self, secret: Secret) -> None:
+        """Only that version of it; none there is as good."""
+
+
+class Log(Protocol):
+    """Where the story is told."""
+
+    def phase(self, name: str) -> AbstractContextManager[None]: ...
+    def decision(self, decision: Decision) -> None: ...
+    def warning(self, text: str) -> None: ...
+    def retry(self, error: BaseException, seconds: float) -> None: ...
+
+
+@dataclass(frozen=True)
+class Clock:
+    now: Callable[[], datetime]
+    monotonic: Callable[[], float]
+    """Seconds from any start; never runs backwards."""
+    sleep: Callable[[float], None]
+
+
+@dataclass(frozen=True)
+class World:
+    """All that the story touches."""
+
+    store: SecretStore
+    connect: Callable[[], PrivateCA]
+    """Called once a certificate is needed, so that keeping needs neither AWS nor its client library."""
+    clock: Clock
+    log: Log
