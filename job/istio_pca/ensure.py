@@ -61,6 +61,18 @@ def ensure(config: Config, world: World) -> Outcome:
     return again(_Run(config, world, call).turn)
 
 
+def preview(config: Config, world: World) -> tuple[Decision, SigningRequest | None]:
+    """What `ensure` would do, and what it would ask for. Changes nothing; asks AWS only where ensure would buy."""
+    call = _retrying(config, world)
+    _, decision = look(config, world, call)
+    if not isinstance(decision, Issue | Renew):
+        return decision, None
+    request, warning = draft(config, call(call(world.connect).describe), "", world.clock.now())
+    if warning:
+        world.log.warning(warning)
+    return decision, request
+
+
 def look(config: Config, world: World, call: Callable[..., Any]) -> tuple[Secret | None, Decision]:
     """Read what is there, and decide."""
     with world.log.phase("read"):

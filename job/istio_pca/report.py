@@ -73,7 +73,7 @@ class StoryLog:
             line = f"{colour}{first}{_PLAIN}" + (f"\n{rest}" if rest else "")
         else:
             line = json.dumps({"time": self._now().isoformat(timespec="milliseconds"), "level": level, **fields})
-        print(line, file=self._stream, flush=True)  # noqa: T201 -- this is the place that prints
+        print(line, file=self._stream, flush=True)
 
 
 def chain_document(bundle: Bundle) -> list[dict[str, str]]:

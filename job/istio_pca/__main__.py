@@ -1,0 +1,227 @@
+"""The command line: reads arguments and environment, wires adapters to the story, prints, and gives the exit code.
+
+No decision about certificates is made here, and nothing else of the package reads the environment or exits.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NoReturn
+
+from istio_pca import __version__, report
+from istio_pca.bundle import Bundle, read
+from istio_pca.checks import problems
+from istio_pca.config import Config, parse
+from istio_pca.ensure import ensure, preview
+from istio_pca.errors import AuthorityError, ConfigError, ConfigProblem, IstioPcaError, RefusedError
+from istio_pca.plan import Refuse, renew_at
+from istio_pca.ports import Clock, PrivateCA, SecretStore, World
+from istio_pca.secret import NAME
+
+CONFIG_VARIABLE = "ISTIO_PCA_CONFIG"
+HINT_NO_CONFIG = f"Put it into the variable {CONFIG_VARIABLE}, or name a file: --config FILE."
+
+
+class _Parser(argparse.ArgumentParser):
+    """Wrong arguments are bad config, with its exit code: argparse's own 2 would be tried again in a new Pod."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError((ConfigProblem("arguments", " ".join(sys.argv[1:]) or "none", message),))
+
+
+def _arguments() -> argparse.ArgumentParser:
+    common = _Parser(add_help=False)
+    common.add_argument("--config", metavar="FILE", help=f"the config (default: the variable {CONFIG_VARIABLE})")
+    common.add_argument(
+        "--kubeconfig", metavar="FILE", help="the cluster (default: the Pod's own, then ~/.kube/config)"
+    )
+    common.add_argument("--context", help="the context of the kubeconfig")
+    common.add_argument("--output-dir", metavar="DIR", help="keep Secrets as folders of files there, not in a cluster")
+    common.add_argument("--output", choices=("text", "json"), default="text", help="form of the result")
+    parser = _Parser(prog="istio-pca", description="Istio's intermediate CA, signed by AWS Private CA.")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=_Parser)
+    for name, (_, text) in _VERBS.items():
+        verbs.add_parser(name, help=text, description=text, parents=[common])
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb; returns the exit code."""
+    log = report.StoryLog(sys.stderr, _now, time.monotonic)
+    try:
+        arguments = _arguments().parse_args(argv)
+        config = _config(arguments, os.environ)
+        verb, _ = _VERBS[arguments.verb]
+        return verb(arguments, config, log)
+    except IstioPcaError as error:
+        log.failure(error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:  # noqa: BLE001 -- the last border: whatever else happens is a bug, and is told as one
+        # places, not values: an unforeseen exception may quote a key
+        places = " < ".join(
+            f"{frame.name}:{frame.lineno}" for frame in reversed(traceback.extract_tb(error.__traceback__))
+        )
+        bug = IstioPcaError(f"{type(error).__name__} at {places}")
+        log.failure(bug)
+        return bug.exit_code
+
+
+def _ensure(arguments: argparse.Namespace, config: Config, log: report.StoryLog) -> int:
+    if not config.cacerts.enabled:
+        return _show(
+            arguments, "disabled: the config says cacerts.enabled: false", target=_target(config), action="disabled"
+        )
+    outcome = ensure(config, _world(arguments, config, log))
+    bundle = outcome.bundle
+    text = "\n\n".join(
+        (
+            f"{outcome.action}  {_target(config)}: {outcome.reason}",
+            report.chain_tree(bundle),
+            report.time_line(bundle, outcome.renew_after, _now()),
+            report.files_table(bundle.files()),
+        )
+    )
+    return _show(
+        arguments,
+        text,
+        target=_target(config),
+        action=outcome.action,
+        reason=outcome.reason,
+        certificateArn=outcome.certificate_arn,
+        serial=bundle.serial,
+        notAfter=bundle.not_after,
+        renewAfter=outcome.renew_after,
+        warnings=log.warnings,
+        phases=log.phases,
+    )
+
+
+def _plan(arguments: argparse.Namespace, config: Config, log: report.StoryLog) -> int:
+    decision, request = preview(config, _world(arguments, config, log))
+    if isinstance(decision, Refuse):
+        raise RefusedError(decision.reason, hint=decision.hint)
+    action = type(decision).__name__.lower()
+    asked: dict[str, Any] = {}
+    text = f"{action}  {_target(config)}: {decision.reason}"
+    if request:
+        asked = {
+            "certificateAuthorityArn": request.authority_arn,
+            "templateArn": request.template_arn,
+            "signingAlgorithm": request.signing_algorithm,
+            "keyAlgorithm": config.cacerts.key_algorithm,
+            "commonName": config.common_name,
+            "notAfter": request.end,
+        }
+        text += "\n\n" + "\n".join(f"  + {name:<24}{value}" for name, value in asked.items())
+    return _show(
+        arguments,
+        text,
+        target=_target(config),
+        action=action,
+        reason=decision.reason,
+        request=asked,
+        warnings=log.warnings,
+    )
+
+
+def _verify(arguments: argparse.Namespace, config: Config, _: report.StoryLog) -> int:
+    found = _store(arguments, config).read(NAME)
+    if found is None:
+        raise AuthorityError(
+            f"there is no Secret {_target(config)}", hint="Run `istio-pca ensure`, or the Job of the chart."
+        )
+    bundle, defects = read(found.data)
+    if bundle is not None:
+        defects = problems(bundle, _now())
+    if bundle is None or defects:
+        text = "\n".join([f"bad  {_target(config)}", *(f"  ✗ {problem.text}" for problem in defects)])
+    else:
+        text = _verified(config, bundle)
+    _show(
+        arguments,
+        text,
+        target=_target(config),
+        healthy=not defects,
+        problems=[{"code": problem.code, "text": problem.text} for problem in defects],
+        chain=report.chain_document(bundle) if bundle else [],
+    )
+    return AuthorityError.exit_code if defects else 0
+
+
+def _verified(config: Config, bundle: Bundle) -> str:
+    checked = "key, chain, lives, extensions, and a workload certificate under it"
+    return "\n\n".join(
+        (
+            f"good  {_target(config)}: {checked}",
+            report.chain_tree(bundle),
+            report.time_line(bundle, renew_at(config, bundle), _now()),
+        )
+    )
+
+
+_VERBS: dict[str, tuple[Callable[[argparse.Namespace, Config, report.StoryLog], int], str]] = {
+    "ensure": (_ensure, "Make the Secret match the config: keep, issue, resume or renew."),
+    "plan": (_plan, "Say what ensure would do and why; change nothing."),
+    "verify": (_verify, "Check the Secret that is there: key, chain, and a workload certificate under it."),
+}
+
+
+def _config(arguments: argparse.Namespace, environment: Mapping[str, str]) -> Config:
+    if arguments.config:
+        try:
+            return parse(Path(arguments.config).read_text())
+        except (OSError, UnicodeDecodeError) as error:
+            problem = ConfigProblem("--config", arguments.config, f"must be a text file that can be read: {error}")
+            raise ConfigError((problem,)) from None
+    if not environment.get(CONFIG_VARIABLE):
+        raise ConfigError((ConfigProblem("(document)", "nothing", "is required"),), hint=HINT_NO_CONFIG)
+    return parse(environment[CONFIG_VARIABLE])
+
+
+def _world(arguments: argparse.Namespace, config: Config, log: report.StoryLog) -> World:
+    def connect() -> PrivateCA:
+        # here, not above: a run that keeps needs no AWS, and boto3 takes longer to load than all the rest
+        from istio_pca.pca import AcmPca  # noqa: PLC0415
+
+        with log.phase("connect"):
+            return AcmPca(config)
+
+    return World(_store(arguments, config), connect, Clock(_now, time.monotonic, time.sleep), log)
+
+
+def _store(arguments: argparse.Namespace, config: Config) -> SecretStore:
+    namespace = config.cacerts.namespace
+    if arguments.output_dir:
+        from istio_pca.directory import DirectorySecrets  # noqa: PLC0415 -- one store is loaded, not both
+
+        return DirectorySecrets(Path(arguments.output_dir), namespace)
+    from istio_pca.cluster import ClusterSecrets  # noqa: PLC0415 -- likewise
+
+    return ClusterSecrets(namespace, kubeconfig=arguments.kubeconfig, context=arguments.context)
+
+
+def _show(arguments: argparse.Namespace, text: str, **fields: Any) -> int:
+    sys.stdout.write((report.document(**fields) if arguments.output == "json" else text) + "\n")
+    return 0
+
+
+def _target(config: Config) -> str:
+    return f"{config.cacerts.namespace}/{NAME}"
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
