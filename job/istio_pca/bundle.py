@@ -40,7 +40,7 @@ class Bundle:
     """What istiod signs with."""
 
     certificate: x509.Certificate
-    key: PrivateKey = field(repr=False)
+    key: PrivateKey = field(repr=False, compare=False)
     chain: tuple[x509.Certificate, ...]
     """cert-chain.pem: the intermediate first, each certificate signed by the next."""
     root_pem: bytes
