@@ -1,0 +1,57 @@
+# make demo   see it work: an emulated private CA signs an intermediate into a folder
+# make test   lint, unit, wire and chart tests
+# make e2e    a real one-node Kubernetes with Istio on this machine (root, Debian, Go)
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/pip --disable-pip-version-check
+
+.PHONY: help demo test lint unit wire chart emulator e2e schema lock clean
+help:
+	@sed -n 's/^# make/make/p' Makefile
+
+# two stamps: the demo needs a tenth of what the tests need
+.venv/demo.stamp: requirements/job.txt requirements/emulator.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "istio-pca needs Python 3.11 or newer; try make PYTHON=python3.12")'
+	$(PYTHON) -m venv .venv
+	$(PIP) install --quiet --require-hashes -r requirements/job.txt -r requirements/emulator.txt
+	@touch $@
+
+.venv/dev.stamp: .venv/demo.stamp requirements/dev.txt pyproject.toml
+	$(PIP) install --quiet --require-hashes -r requirements/dev.txt
+	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: .venv/demo.stamp
+	@PYTHONPATH=job:tests $(BIN)/python tests/demo.py
+
+test: lint
+	$(BIN)/pytest tests/unit tests/emulator tests/wire tests/chart -q
+
+lint: .venv/dev.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python tests/chart/values_schema.py --check
+
+unit wire chart emulator: .venv/dev.stamp
+	$(BIN)/pytest tests/$@ -q
+
+e2e: .venv/dev.stamp
+	tests/cluster/e2e
+
+# after a change of job/istio_pca/config.py
+schema: .venv/dev.stamp
+	$(BIN)/python tests/chart/values_schema.py
+
+# after a change of the dependencies in pyproject.toml; no addresses are recorded, only names and hashes
+UV := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
+lock: .venv/dev.stamp
+	$(PIP) install --quiet uv
+	$(UV) pyproject.toml -o requirements/job.txt
+	$(UV) --group emulator -o requirements/emulator.txt
+	$(UV) --group dev pyproject.toml -o requirements/dev.txt
+	$(UV) --no-deps requirements/tools.in -o requirements/tools.txt
+
+clean:
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
