@@ -40,7 +40,9 @@ def main() -> None:
         ready = json.loads(emulator.stdout.readline())
         arn = ready["authorities"][0]["arn"]
         print(arn)
-        given = dict(line.removeprefix("export ").split("=", 1) for line in variables.read_text().splitlines() if "=" in line)
+        given = dict(
+            line.removeprefix("export ").split("=", 1) for line in variables.read_text().splitlines() if "=" in line
+        )
         environment = {**os.environ, **{name: value.strip("'\"") for name, value in given.items()}}
         environment["ISTIO_PCA_CONFIG"] = json.dumps({"certificateAuthorityArn": arn, "clusterName": "demo"})
         where = ("--output-dir", str(FOLDER / "secrets"))
@@ -58,7 +60,7 @@ def main() -> None:
         emulator.wait(10)
         variables.unlink(missing_ok=True)
     say(f"The four files are in {FOLDER}/secrets/istio-system/cacerts")
-    print("The same with your private CA and your cluster: see README.md, \"On your laptop\" and \"In your cluster\".")
+    print('The same with your private CA and your cluster: see README.md, "On your laptop" and "In your cluster".')
 
 
 if __name__ == "__main__":

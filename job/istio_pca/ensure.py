@@ -132,10 +132,11 @@ class _Run:
 
     def _describe(self, present: Bundle | None = None) -> Authority:
         """Ask about the CA, before anything is bought: can it sign, and has it the root that the mesh trusts?"""
+        private_ca = self._private_ca
         with self._log.phase("describe"):
-            authority = self._call(self._private_ca.describe)
+            authority: Authority = self._call(private_ca.describe)
             if present:
-                _same_root(present, self._call(self._private_ca.root))
+                _same_root(present, self._call(private_ca.root))
         return authority
 
     def _open(self, authority: Authority) -> Journal:
