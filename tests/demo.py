@@ -1,6 +1,6 @@
 """`make demo`: an emulated private CA signs an intermediate for Istio into a folder, and every step is shown.
 
-It runs the real command line; only AWS is emulated (tests/pca_emulator), on loopback. Nothing stays behind but the folder.
+It runs the real command line; only AWS is emulated (tests/pca_emulator), on loopback. Only the folder stays behind.
 """
 
 from __future__ import annotations

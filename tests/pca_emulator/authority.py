@@ -1,242 +1,184 @@
-"""Certificate authorities that really sign: hierarchies of one to three levels, RSA and EC.
+"""The CAs, which really sign: a hierarchy of one to five levels, whose last level is the one ACM PCA offers.
 
-The rules of IssueCertificate that depend on the CA are here: algorithm family, validity, path length, CSR.
-No HTTP, no permissions, no idempotency: those are `server`, `iam` and `service`.
+It knows nothing of the API, of callers or of HTTP. Keys and certificates are made at first use and live in memory.
 """
 
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+import threading
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from pca_emulator.errors import AwsError
+from pca_emulator import keys, templates
+from pca_emulator.keys import PrivateKey, PublicKey
 from pca_emulator.scenario import AuthoritySpec
 from pca_emulator.templates import Template
+from pca_emulator.validity import BACKDATED
 
-Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
-
-_HASHES: Final[dict[str, hashes.SHA256 | hashes.SHA384 | hashes.SHA512]] = {
-    "SHA256": hashes.SHA256(),
-    "SHA384": hashes.SHA384(),
-    "SHA512": hashes.SHA512(),
-}
-_CURVES: Final[dict[str, ec.EllipticCurve]] = {
-    "EC_prime256v1": ec.SECP256R1(),
-    "EC_secp384r1": ec.SECP384R1(),
-    "EC_secp521r1": ec.SECP521R1(),
-}
-_OWN_ALGORITHM: Final = {
-    "EC_prime256v1": "SHA256WITHECDSA",
-    "EC_secp384r1": "SHA384WITHECDSA",
-    "EC_secp521r1": "SHA512WITHECDSA",
-}
-SHORT_LIVED: Final = timedelta(days=7)
-BACKDATED: Final = timedelta(minutes=60)
+_LONGER_ABOVE: Final = timedelta(days=365)
+"""Each CA lives so much longer than the one below it."""
 
 
-@dataclass
-class Authority:
-    """One private CA, with the certificates above it."""
+@dataclass(frozen=True)
+class Subject:
+    """Whom a certificate is for."""
 
-    spec: AuthoritySpec
-    arn: str
+    name: x509.Name
+    public_key: PublicKey
+    alternative_names: x509.Extension[x509.SubjectAlternativeName] | None = None
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be signed about a subject."""
+
+    template: Template
+    signing_algorithm: str
+    not_before: datetime
+    not_after: datetime
+
+
+@dataclass(frozen=True)
+class Level:
+    """One CA of a hierarchy. The private key shows in no repr."""
+
+    key_algorithm: str
+    key: PrivateKey
     certificate: x509.Certificate
-    above: tuple[x509.Certificate, ...]
-    """Everything above the CA, the root last; empty for a root CA."""
-    key: Key = field(repr=False)
-    status: str = "ACTIVE"
-    created: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def sign(self, subject: Subject, order: Order) -> x509.Certificate:
+        return _signed(subject, order, self.certificate.subject, self.key, self.ski)
 
     @property
-    def partition(self) -> str:
-        return self.arn.split(":")[1]
+    def ski(self) -> x509.SubjectKeyIdentifier:
+        return self.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+
+    def __repr__(self) -> str:
+        return f"Level({self.certificate.subject.rfc4514_string()!r})"
+
+
+class Authority:
+    """One private CA of ACM PCA with all that is above it."""
+
+    def __init__(self, spec: AuthoritySpec, now: datetime) -> None:
+        self.spec = spec
+        self.arn = spec.arn
+        self.created_at = now.replace(microsecond=0)
+        self.changed_at = self.created_at
+        self._status = spec.status
+        self._levels: tuple[Level, ...] = ()
+        self._lock = threading.Lock()
 
     @property
-    def key_algorithm(self) -> str:
-        return self.spec.key(self.spec.levels - 1)
+    def levels(self) -> tuple[Level, ...]:
+        """Root first, the CA that signs last."""
+        with self._lock:
+            if not self._levels:
+                self._levels = _hierarchy(self.spec, self.created_at)
+            return self._levels
 
     @property
-    def signing_algorithm(self) -> str:
-        return self.spec.signing_algorithm or _OWN_ALGORITHM.get(self.key_algorithm, "SHA256WITHRSA")
+    def signer(self) -> Level:
+        return self.levels[-1]
 
     @property
-    def chain(self) -> tuple[x509.Certificate, ...]:
-        """CertificateChain of an issued certificate: this CA first, the root last."""
-        return (self.certificate, *self.above)
+    def root_pem(self) -> str:
+        return pem(self.levels[0].certificate)
 
-    def describe(self) -> dict[str, Any]:
-        return {
-            "Arn": self.arn,
-            "OwnerAccount": self.spec.account,
-            "CreatedAt": self.created.timestamp(),
-            "LastStateChangeAt": self.created.timestamp(),
-            "Type": "SUBORDINATE" if self.above else "ROOT",
-            "Serial": f"{self.certificate.serial_number:032x}",
-            "Status": self.status,
-            "NotBefore": self.certificate.not_valid_before_utc.timestamp(),
-            "NotAfter": self.certificate.not_valid_after_utc.timestamp(),
-            "CertificateAuthorityConfiguration": {
-                "KeyAlgorithm": self.key_algorithm,
-                "SigningAlgorithm": self.signing_algorithm,
-                "Subject": {"CommonName": common_name(self.certificate)},
-            },
-            "RevocationConfiguration": {
-                "CrlConfiguration": {"Enabled": False},
-                "OcspConfiguration": {"Enabled": False},
-            },
-            "KeyStorageSecurityStandard": "FIPS_140_2_LEVEL_3_OR_HIGHER",
-            "UsageMode": self.spec.usage_mode,
-        }
+    @property
+    def end(self) -> datetime:
+        return self.signer.certificate.not_valid_after_utc
 
-    def check_request(self, signing_algorithm: str, template: Template, end: datetime, now: datetime) -> None:
-        """Refuse what this CA does not sign, in AWS' words where they are known."""
-        family = "RSA" if isinstance(self.key, rsa.RSAPrivateKey) else "ECDSA"
-        valid = [f"{name}WITH{family}" for name in _HASHES]
-        if signing_algorithm not in valid:
-            raise AwsError(
-                "InvalidArgsException",
-                f"Signing algorithm {signing_algorithm} cannot be used with key type {self.key_algorithm}. "
-                f"Valid signing algorithms are: {', '.join(valid)}.",
-            )
-        if end >= self.certificate.not_valid_after_utc:
-            raise AwsError("ValidationException", "The certificate validity specified exceeds the CA validity.")
-        if end <= now:
-            raise AwsError("ValidationException", "The certificate validity specified is in the past.")
-        if self.spec.usage_mode == "SHORT_LIVED_CERTIFICATE" and end - now > SHORT_LIVED:
-            raise AwsError("ValidationException", "The certificate validity specified exceeds 7 days.")
-        own = self.certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.path_length
-        if template.ca and own is not None and (template.path_length is None or template.path_length >= own):
-            raise AwsError(
-                "ValidationException", "The path length of the template is not below that of the issuing CA."
-            )
+    def status(self, now: datetime) -> str:
+        """ACTIVE turns into EXPIRED by itself."""
+        return "EXPIRED" if self._status == "ACTIVE" and now >= self.end else self._status
 
-    def sign(
-        self,
-        subject: x509.Name,
-        key: Any,
-        template: Template,
-        algorithm: str,
-        end: datetime,
-        now: datetime,
-        san: Any = None,
-    ) -> x509.Certificate:
-        return _signed(
-            subject,
-            key,
-            template,
-            (self.certificate, self.key),
-            _HASHES[algorithm.partition("WITH")[0]],
-            now - BACKDATED,
-            end,
-            san,
-        )
+    def set_status(self, status: str, now: datetime) -> None:
+        self._status = status
+        self.changed_at = now.replace(microsecond=0)
+
+    def path_length(self) -> int | None:
+        constraints = self.signer.certificate.extensions.get_extension_for_class(x509.BasicConstraints)
+        return constraints.value.path_length
+
+    def chain(self) -> list[x509.Certificate]:
+        """The signing CA first, the root last."""
+        return [level.certificate for level in reversed(self.levels)]
 
 
-def read_csr(content: bytes) -> x509.CertificateSigningRequest:
-    """A CSR in PEM that signs itself and names somebody."""
-    try:
-        csr = x509.load_pem_x509_csr(content)
-        if not csr.is_signature_valid:
-            raise AwsError("MalformedCSRException", "The CSR's signature is not valid.")
-    except (ValueError, InvalidSignature, UnsupportedAlgorithm):
-        raise AwsError("MalformedCSRException", "The CSR is not valid PEM.") from None
-    if not list(csr.subject) and san_of(csr) is None:
-        raise AwsError("MalformedCSRException", "The CSR has neither a subject nor a subject alternative name.")
-    return csr
+def pem(certificate: x509.Certificate) -> str:
+    """PEM as ACM PCA sends it: without the last newline."""
+    return certificate.public_bytes(Encoding.PEM).decode().rstrip("\n")
 
 
-def san_of(csr: x509.CertificateSigningRequest) -> x509.SubjectAlternativeName | None:
-    try:
-        return csr.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
-        return None
-
-
-def build(spec: AuthoritySpec, now: datetime) -> Authority:
-    """A whole hierarchy; the CA at its lower end is the one that the API serves."""
-    certificates: list[x509.Certificate] = []
-    issuer: tuple[x509.Certificate, Key] | None = None
-    end = now + timedelta(days=spec.validity_days)
-    for level in range(spec.levels):
-        key = new_key(spec.key(level))
-        # below level n there are levels - n - 1 CAs and the one that is to be issued
-        allowed = None if level == 0 else spec.levels - level + spec.spare_path_length
-        subject = name(f"{spec.name} {'Root' if level == 0 else f'Subordinate {level}'} CA")
-        # each level ends a day before the one above
-        certificate = _signed(
-            subject,
-            key.public_key(),
-            Template(ca=True, path_length=allowed),
-            issuer or (None, key),
-            hashes.SHA256(),
-            now - BACKDATED,
-            end - timedelta(days=level),
-            None,
-        )
-        certificates.insert(0, certificate)
-        issuer = (certificate, key)
-    arn = f"arn:{spec.partition}:acm-pca:{spec.region}:{spec.account}:certificate-authority/{spec.id}"
-    return Authority(spec, arn, certificates[0], tuple(certificates[1:]), key, spec.status, now)
-
-
-def new_key(algorithm: str) -> Key:
-    if algorithm in _CURVES:
-        return ec.generate_private_key(_CURVES[algorithm])
-    return rsa.generate_private_key(public_exponent=65537, key_size=int(algorithm.removeprefix("RSA_")))
-
-
-def name(common: str) -> x509.Name:
-    return x509.Name(
-        [x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Example"), x509.NameAttribute(NameOID.COMMON_NAME, common)]
-    )
-
-
-def common_name(certificate: x509.Certificate) -> str:
-    return str(certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value)
-
-
-def pem(*certificates: x509.Certificate) -> str:
-    """As the API gives it: the last line has no newline."""
-    return b"".join(certificate.public_bytes(Encoding.PEM) for certificate in certificates).decode().rstrip("\n")
+def pem_chain(certificates: list[x509.Certificate]) -> str:
+    return "\n".join(pem(certificate) for certificate in certificates)
 
 
 def _signed(
-    subject: x509.Name,
-    public_key: Any,
-    template: Template,
-    issuer: tuple[x509.Certificate | None, Key],
-    digest: hashes.SHA256 | hashes.SHA384 | hashes.SHA512,
-    begin: datetime,
-    end: datetime,
-    san: x509.SubjectAlternativeName | None,
+    subject: Subject, order: Order, issuer: x509.Name, key: PrivateKey, ski: x509.SubjectKeyIdentifier
 ) -> x509.Certificate:
-    certificate, key = issuer
     builder = (
         x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(certificate.subject if certificate else subject)
-        .public_key(public_key)
-        .serial_number(secrets.randbits(127) | 1 << 126)
-        .not_valid_before(begin)
-        .not_valid_after(end)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
+        .subject_name(subject.name)
+        .issuer_name(issuer)
+        .public_key(subject.public_key)
+        .serial_number(_serial())
+        .not_valid_before(order.not_before)
+        .not_valid_after(order.not_after)
     )
-    if certificate is not None:
-        identifier = certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
-        builder = builder.add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier), critical=False
-        )
-    if san is not None:
-        builder = builder.add_extension(san, critical=False)
-    for extension, critical in template.extensions():
-        builder = builder.add_extension(extension, critical=critical)
-    return builder.sign(key, digest)
+    for extension, critical in order.template.extensions():
+        builder = builder.add_extension(extension, critical)
+    own = x509.SubjectKeyIdentifier.from_public_key(subject.public_key)
+    builder = builder.add_extension(own, critical=False)
+    if order.template is not templates.ROOT:  # AWS' root has none: it would point to itself
+        above = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(ski)
+        builder = builder.add_extension(above, critical=False)
+    if subject.alternative_names is not None:
+        names = subject.alternative_names
+        builder = builder.add_extension(names.value, names.critical)
+    digest, padding = keys.primitives(order.signing_algorithm)
+    return builder.sign(key, digest, rsa_padding=padding)
+
+
+def _serial() -> int:
+    """128 bits; the first is set, so that its hex has always 32 digits."""
+    return secrets.randbits(127) | 1 << 127
+
+
+def _hierarchy(spec: AuthoritySpec, now: datetime) -> tuple[Level, ...]:
+    levels: list[Level] = []
+    for depth in range(spec.levels):
+        algorithm = spec.key_algorithm(depth)
+        key = keys.generate(algorithm)
+        below = spec.levels - 1 - depth
+        subject = Subject(_name(spec, depth), key.public_key())
+        end = now + timedelta(days=spec.validity_days) + below * _LONGER_ABOVE
+        start = min(now - BACKDATED, end - timedelta(days=1))  # a CA that has ended once began
+        if not levels:
+            order = Order(templates.ROOT, keys.default_signing_algorithm(algorithm), start, end)
+            ski = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+            certificate = _signed(subject, order, subject.name, key, ski)
+        else:
+            signing = keys.default_signing_algorithm(levels[-1].key_algorithm)
+            template = templates.subordinate(spec.own_path_length + below)
+            certificate = levels[-1].sign(subject, Order(template, signing, start, end))
+        levels.append(Level(algorithm, key, certificate))
+    return tuple(levels)
+
+
+def _name(spec: AuthoritySpec, depth: int) -> x509.Name:
+    what = "root CA" if depth == 0 else f"level {depth + 1} CA"
+    return x509.Name(
+        [
+            x509.NameAttribute(NameOID.COUNTRY_NAME, "DE"),
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Emulated Private CA"),
+            x509.NameAttribute(NameOID.COMMON_NAME, f"{spec.name} {what}"),
+        ]
+    )

@@ -1,90 +1,220 @@
-"""What an emulator holds when it starts: authorities, users with keys, roles for ServiceAccounts. Only data."""
+"""Scenario: what an emulator is to be, as values and as a JSON (or YAML) document. It builds nothing.
+
+Every mistake is a ValueError that names the place: a scenario that is half understood would test something else.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Final, TypedDict, TypeVar, Unpack
 
+from pca_emulator import keys
+
+USAGE_MODES: Final = ("GENERAL_PURPOSE", "SHORT_LIVED_CERTIFICATE")
+STATUSES: Final = ("CREATING", "PENDING_CERTIFICATE", "ACTIVE", "DELETED", "DISABLED", "EXPIRED", "FAILED")
 ACCOUNT: Final = "111122223333"
-ALLOW_ALL: Final[Mapping[str, Any]] = {
-    "Version": "2012-10-17",
-    "Statement": [{"Effect": "Allow", "Action": ["acm-pca:*", "sts:*"], "Resource": "*"}],
+AWS_QUOTAS: Final[Mapping[str, float]] = {
+    "IssueCertificate": 25,
+    "GetCertificate": 75,
+    "DescribeCertificateAuthority": 20,
+    "GetCertificateAuthorityCertificate": 20,
+    "ListTags": 20,
+    "ListPermissions": 5,
 }
+"""Calls per second and operation, AWS' defaults."""
+
+Policy = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class AuthoritySpec:
-    """A private CA and the hierarchy above it."""
+    """One private CA, and what is above it."""
 
-    name: str = "Example"
-    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    name: str = "main"
     levels: int = 2
-    """1: the private CA is the root itself; 2: a subordinate under it; 3: one more between."""
-    keys: tuple[str, ...] = ("EC_prime256v1",)
-    """Key algorithm by level, the root first; the last one counts for the levels below."""
+    """1: a root CA that signs itself · 2 and more: the last one is the CA that ACM PCA offers."""
+    keys: tuple[str, ...] = ("RSA_2048",)
+    """Key algorithms, root first; the last one counts for all levels below too."""
     usage_mode: str = "GENERAL_PURPOSE"
     status: str = "ACTIVE"
-    validity_days: float = 3650
-    signing_algorithm: str = ""
-    """Empty: the usual one for the key."""
-    spare_path_length: int = 0
-    """How many CA levels more than the one intermediate may stand below."""
+    id: str = ""
+    """The last part of the ARN; random when empty."""
+    validity_days: float = 1825
+    """Life of the CA that signs; those above live longer. Below zero: it has ended already."""
+    path_length: int | None = None
+    """Of the CA that signs. Default: what is left of 3 below the first subordinate CA."""
+    partition: str = "aws"
     region: str = "eu-west-1"
     account: str = ACCOUNT
-    partition: str = "aws"
+    policy: Policy | None = None
+    """A resource policy, which callers from another account need (AWS: RAM share or PutPolicy)."""
+    tags: Mapping[str, str] = field(default_factory=dict)
 
-    def key(self, level: int) -> str:
-        return self.keys[min(level, len(self.keys) - 1)]
+    def __post_init__(self) -> None:
+        where = f"authority {self.name!r}"
+        _among(where, "levels", self.levels, range(1, 6))
+        _among(where, "usageMode", self.usage_mode, USAGE_MODES)
+        _among(where, "status", self.status, STATUSES)
+        for algorithm in self.keys or ("",):
+            _among(where, "keys", algorithm, keys.KEY_ALGORITHMS)
+        if self.levels == 1 and self.path_length is not None:
+            raise ValueError(f"{where}: a root CA of ACM PCA has no path length")
+        if self.levels > 1:
+            _among(where, "pathLength", self.own_path_length, range(6 - self.levels))
+        if not self.id:
+            object.__setattr__(self, "id", str(uuid.uuid4()))
+
+    @property
+    def arn(self) -> str:
+        return f"arn:{self.partition}:acm-pca:{self.region}:{self.account}:certificate-authority/{self.id}"
+
+    @property
+    def own_path_length(self) -> int:
+        return 5 - self.levels if self.path_length is None else self.path_length
+
+    def key_algorithm(self, depth: int) -> str:
+        return self.keys[min(depth, len(self.keys) - 1)]
+
+
+class AuthorityOptions(TypedDict, total=False):
+    """The fields of AuthoritySpec, for a scenario with one authority."""
+
+    name: str
+    levels: int
+    keys: tuple[str, ...]
+    usage_mode: str
+    status: str
+    id: str
+    validity_days: float
+    path_length: int | None
+    partition: str
+    region: str
+    account: str
+    policy: Policy | None
+    tags: Mapping[str, str]
 
 
 @dataclass(frozen=True)
 class User:
-    """Static credentials, as on a laptop."""
+    """An IAM user with a static key. Without a policy: may do everything in ACM PCA and assume any role."""
 
-    access_key_id: str = "AKIAEXAMPLEEXAMPLE00"
-    secret_access_key: str = field(default="an example is no secret", repr=False)
-    arn: str = f"arn:aws:iam::{ACCOUNT}:user/laptop"
-    policy: Mapping[str, Any] = field(default_factory=lambda: ALLOW_ALL)
+    name: str = "emulator"
+    access_key_id: str = ""
+    secret_access_key: str = field(default="", repr=False)
+    account: str = ""
+    partition: str = ""
+    policy: Policy | None = None
 
 
 @dataclass(frozen=True)
 class Role:
-    """An IAM role. `${OIDC_PROVIDER}` in its trust policy stands for the cluster's issuer without https://."""
+    """An IAM role. Without a policy: the least that istio-pca needs, on every authority of the scenario."""
 
-    arn: str
-    trust: Mapping[str, Any]
-    policy: Mapping[str, Any] = field(default_factory=lambda: ALLOW_ALL)
+    name: str = "istio-pca"
+    service_accounts: tuple[str, ...] = ()
+    """NAMESPACE/NAME: short for the trust policy that EKS users write for IRSA."""
+    trust_policy: Policy | None = None
+    policy: Policy | None = None
+    account: str = ""
+    partition: str = ""
+    max_session_seconds: int = 3600
 
 
 @dataclass(frozen=True)
+class Oidc:
+    """The IAM OIDC provider: whose tokens are believed. The source of keys is one of the last four groups."""
+
+    issuer: str = ""
+    """May be empty with `from_cluster`: the API server tells."""
+    audiences: tuple[str, ...] = ("sts.amazonaws.com",)
+    jwks: str = ""
+    """File."""
+    jwks_url: str = ""
+    token_file: str = ""
+    ca_file: str = ""
+    from_cluster: bool = False
+
+
 class Scenario:
-    """The whole."""
+    """All of an emulator: either `authorities`, or the fields of the only one as keywords."""
 
-    authorities: tuple[AuthoritySpec, ...] = field(default_factory=lambda: (AuthoritySpec(),))
-    users: tuple[User, ...] = field(default_factory=lambda: (User(),))
-    roles: tuple[Role, ...] = ()
-    issue_delay: float = 0.0
-    """Seconds that ACM PCA works on a certificate."""
-    quotas: bool = True
-    """Whether AWS' default quotas per second hold."""
+    def __init__(
+        self,
+        authorities: Sequence[AuthoritySpec] = (),
+        *,
+        users: Sequence[User] = (User(),),
+        roles: Sequence[Role] = (),
+        oidc: Oidc | None = None,
+        issue_delay: float = 0.0,
+        quotas: Mapping[str, float] | None = AWS_QUOTAS,
+        **only: Unpack[AuthorityOptions],
+    ) -> None:
+        if authorities and only:
+            raise ValueError("either authorities, or the fields of the only one")
+        self.authorities = tuple(authorities) or (AuthoritySpec(**only),)
+        self.users, self.roles, self.oidc = tuple(users), tuple(roles), oidc
+        self.issue_delay, self.quotas = issue_delay, quotas
+        for what, names in (
+            ("authorities", [spec.name for spec in self.authorities]),
+            ("authorities' ids", [spec.arn for spec in self.authorities]),
+            ("users", [user.name for user in self.users]),
+            ("roles", [role.name for role in self.roles]),
+        ):
+            if len(set(names)) != len(names):
+                raise ValueError(f"two {what} have the same name: {', '.join(sorted(names))}")
 
-    @classmethod
-    def of(cls, **settings: Any) -> Scenario:
-        """One authority with these settings; `issue_delay` and `quotas` go to the scenario."""
-        own = {name: settings.pop(name) for name in ("issue_delay", "quotas", "roles", "users") if name in settings}
-        return cls(authorities=(AuthoritySpec(**settings),), **own)
 
-    @classmethod
-    def from_json(cls, text: str) -> Scenario:
-        """The same names as the fields above."""
-        document = json.loads(text)
-        authorities = tuple(
-            AuthoritySpec(**{**one, "keys": tuple(one.get("keys", ("EC_prime256v1",)))})
-            for one in document.pop("authorities")
-        )
-        users = tuple(User(**one) for one in document.pop("users", ()))
-        roles = tuple(Role(**one) for one in document.pop("roles", ()))
-        return cls(authorities=authorities, users=users, roles=roles, **document)
+_Value = TypeVar("_Value")
+
+
+def load(path: Path) -> Scenario:
+    """A scenario file. YAML needs PyYAML; JSON needs nothing."""
+    text = path.read_text()
+    if path.suffix in {".yaml", ".yml"}:
+        import yaml  # noqa: PLC0415 - optional, the emulator does without
+
+        return from_document(yaml.safe_load(text))
+    return from_document(json.loads(text))
+
+
+def from_document(document: Any) -> Scenario:
+    """The scenario of a parsed document, with keys in camelCase."""
+    if not isinstance(document, dict):
+        raise ValueError("a scenario is a mapping")
+    known = {"authorities", "users", "roles", "oidc", "issueDelay", "quotas"}
+    if unknown := sorted(document.keys() - known):
+        raise ValueError(f"scenario: unknown {', '.join(unknown)}; known: {', '.join(sorted(known))}")
+    quotas = document.get("quotas", True)
+    oidc = document.get("oidc")
+    return Scenario(
+        [_read(AuthoritySpec, f"authorities[{n}]", given) for n, given in enumerate(document.get("authorities", []))],
+        users=[_read(User, f"users[{n}]", given) for n, given in enumerate(document.get("users", [{}]))],
+        roles=[_read(Role, f"roles[{n}]", given) for n, given in enumerate(document.get("roles", []))],
+        oidc=None if oidc is None else _read(Oidc, "oidc", oidc),
+        issue_delay=float(document.get("issueDelay", 0.0)),
+        quotas=AWS_QUOTAS if quotas is True else quotas or None,
+    )
+
+
+def _read(kind: type[_Value], where: str, given: Any) -> _Value:
+    if not isinstance(given, dict):
+        raise ValueError(f"{where}: must be a mapping")
+    known = {_camel(each.name): each.name for each in fields(kind)}  # type: ignore[arg-type] # all are dataclasses
+    if unknown := sorted(given.keys() - known.keys()):
+        raise ValueError(f"{where}: unknown {', '.join(unknown)}; known: {', '.join(known)}")
+    values = {known[key]: tuple(value) if isinstance(value, list) else value for key, value in given.items()}
+    return kind(**values)
+
+
+def _camel(name: str) -> str:
+    return re.sub(r"_(\w)", lambda match: match.group(1).upper(), name)
+
+
+def _among(where: str, what: str, value: object, allowed: Sequence[object]) -> None:
+    if value not in allowed:
+        raise ValueError(f"{where}: {what} {value!r} is not one of {', '.join(map(str, allowed))}")

@@ -1,82 +1,111 @@
-"""AWS Signature Version 4, checked by signing again with botocore and comparing.
-
-Source: AWS General Reference, "Signature Version 4 signing process".
-"""
+"""AWS Signature Version 4, checked by computing it again with botocore's own signer. Header form only, no presigned URLs."""
 
 from __future__ import annotations
 
 import hmac
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
+from botocore.credentials import Credentials as BotocoreCredentials
 
-from pca_emulator.errors import AwsError
+from pca_emulator.errors import ServiceError
+from pca_emulator.iam import Principal
+from pca_emulator.identities import Credentials
 
-SKEW: Final = timedelta(minutes=5)
-_FORM: Final = re.compile(
-    r"AWS4-HMAC-SHA256 Credential=(?P<key>[^/]+)/(?P<day>\d{8})/(?P<region>[^/]+)/(?P<service>[^/]+)/aws4_request,\s*"
-    r"SignedHeaders=(?P<headers>[^,]+),\s*Signature=(?P<signature>[0-9a-f]{64})"
+_SKEW: Final = timedelta(minutes=5)
+_STAMP: Final = "%Y%m%dT%H%M%SZ"
+_AUTHORIZATION: Final = re.compile(
+    r"AWS4-HMAC-SHA256\s+Credential=(?P<key>[^/,\s]+)/(?P<date>\d{8})/(?P<region>[^/,\s]+)/(?P<service>[^/,\s]+)"
+    r"/aws4_request,\s*SignedHeaders=(?P<headers>[^,\s]+),\s*Signature=(?P<signature>[0-9a-f]{64})"
 )
+_MISMATCH: Final = (
+    "The request signature we calculated does not match the signature you provided. "
+    "Check your AWS Secret Access Key and signing method. Consult the service documentation for details."
+)
+Find = Callable[[str, str], tuple[Credentials, Principal]]
 
 
 @dataclass(frozen=True)
-class Principal:
-    """Who may sign, and with what."""
+class HttpRequest:
+    """What came over the wire. Header names are lower case."""
 
-    arn: str
-    secret: str = field(repr=False)
-    policy: Mapping[str, Any] = field(repr=False)
-    session_token: str = field(default="", repr=False)
-    expires: datetime | None = None
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
 
 
-def authenticate(
-    principals: Mapping[str, Principal],
-    service: str,
-    headers: Mapping[str, str],
-    body: bytes,
-    now: datetime,
-) -> tuple[Principal, str]:
-    """The principal that signed this request, and the region it signed for.
+@dataclass(frozen=True)
+class Caller:
+    """Who signed, and for which region."""
+
+    principal: Principal
+    region: str
+
+
+def verify(request: HttpRequest, service: str, find: Find, wall: datetime) -> Caller:
+    """Who signed this request.
 
     Raises:
-        AwsError: as AWS answers a request that is not signed, or not well.
+        ServiceError: nobody whom we know, not now, not this request, or not for this service.
     """
-    given = {name.lower(): value for name, value in headers.items()}
-    form = _FORM.fullmatch(given.get("authorization", ""))
-    if form is None:
-        raise AwsError("MissingAuthenticationTokenException", "Missing Authentication Token")
-    if form["key"] not in principals:
-        raise AwsError("UnrecognizedClientException", "The security token included in the request is invalid.")
-    principal = principals[form["key"]]
-    if principal.session_token != given.get("x-amz-security-token", ""):
-        raise AwsError("UnrecognizedClientException", "The security token included in the request is invalid.")
-    if principal.expires and now >= principal.expires:
-        raise AwsError("ExpiredTokenException", "The security token included in the request is expired")
-    date = given.get("x-amz-date", "")
+    given = request.headers.get("authorization", "")
+    if not given:
+        raise ServiceError("MissingAuthenticationTokenException", "Missing Authentication Token")
+    parsed = _AUTHORIZATION.fullmatch(given.strip())
+    stamp = request.headers.get("x-amz-date", "")
+    signed = set(parsed["headers"].split(";")) if parsed else set()
+    if parsed is None or not stamp or not signed <= request.headers.keys():
+        raise ServiceError("IncompleteSignatureException", "Authorization header is not a complete SigV4 signature.")
+    credentials, principal = find(parsed["key"], request.headers.get("x-amz-security-token", ""))
+    _check_date(stamp, parsed["date"], wall)
+    if parsed["service"] != service:
+        text = f"Credential should be scoped to correct service: '{service}'."
+        raise ServiceError("InvalidSignatureException", text)
+    needed = {"host", "x-amz-date"} | {name for name in request.headers if name == "x-amz-security-token"}
+    if not needed <= signed:
+        raise ServiceError("InvalidSignatureException", f"{', '.join(sorted(needed - signed))} must be signed.")
+    expected = _signature(request, sorted(signed), credentials, parsed["region"], service)
+    if not hmac.compare_digest(expected, parsed["signature"]):
+        raise ServiceError("InvalidSignatureException", _MISMATCH)
+    return Caller(principal, parsed["region"])
+
+
+def _signature(request: HttpRequest, signed: list[str], credentials: Credentials, region: str, service: str) -> str:
+    signer = SigV4Auth(
+        BotocoreCredentials(credentials.access_key_id, credentials.secret_access_key), service, region
+    )
+    again = AWSRequest(
+        method=request.method,
+        url=f"http://{request.headers['host']}{request.path}",
+        headers={name: request.headers[name] for name in signed},
+        data=request.body,
+    )
+    again.context["timestamp"] = request.headers["x-amz-date"]
+    canonical = signer.canonical_request(again)
+    return str(signer.signature(signer.string_to_sign(again, canonical), again))
+
+
+def _check_date(stamp: str, day: str, wall: datetime) -> None:
     try:
-        signed_at = datetime.strptime(date, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        at = datetime.strptime(stamp, _STAMP).replace(tzinfo=UTC)
     except ValueError:
-        raise AwsError("InvalidSignatureException", "The request has no valid date.") from None
-    # real time, not the emulator's: clients sign with the clock of the machine
-    if abs(datetime.now(UTC) - signed_at) > SKEW or form["day"] != date[:8] or form["service"] != service:
-        raise AwsError("InvalidSignatureException", f"Signature expired or out of scope: {date}")
-    signer = SigV4Auth(Credentials("x", principal.secret), service, form["region"])
-    signed = {name: given[name] for name in form["headers"].split(";") if name in given}
-    request = AWSRequest(method="POST", url=f"http://{given['host']}/", headers=signed, data=body)
-    request.context["timestamp"] = date
-    signer.credentials.access_key = form["key"]
-    text = signer.string_to_sign(request, signer.canonical_request(request))
-    if not hmac.compare_digest(signer.signature(text, request), form["signature"]):
-        raise AwsError(
-            "InvalidSignatureException",
-            "The request signature we calculated does not match the signature you provided. "
-            "Check your AWS Secret Access Key and signing method.",
-        )
-    return principal, form["region"]
+        text = f"Date must be in ISO-8601 'basic format'. Got '{stamp}'."
+        raise ServiceError("IncompleteSignatureException", text) from None
+    now = wall.strftime(_STAMP)
+    if at < wall - _SKEW:
+        earliest = (wall - _SKEW).strftime(_STAMP)
+        text = f"Signature expired: {stamp} is now earlier than {earliest} ({now} - 5 min.)"
+        raise ServiceError("InvalidSignatureException", text)
+    if at > wall + _SKEW:
+        latest = (wall + _SKEW).strftime(_STAMP)
+        text = f"Signature not yet current: {stamp} is still later than {latest} ({now} + 5 min.)"
+        raise ServiceError("InvalidSignatureException", text)
+    if not stamp.startswith(day):
+        text = f"Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date: {day} != {stamp}"
+        raise ServiceError("InvalidSignatureException", text)
