@@ -46,7 +46,9 @@ def read(pem: bytes) -> Applicant:
     return Applicant(public_key, csr.subject, names)
 
 
-def _alternative_names(csr: x509.CertificateSigningRequest) -> x509.Extension[x509.SubjectAlternativeName] | None:
+def _alternative_names(
+    csr: x509.CertificateSigningRequest,
+) -> x509.Extension[x509.SubjectAlternativeName] | None:
     try:
         return csr.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     except x509.ExtensionNotFound:

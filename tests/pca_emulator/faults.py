@@ -26,7 +26,12 @@ _ONLY: Final = {
     "AssumeRoleWithWebIdentity": ("idp-communication-error",),
 }
 OPERATIONS: Final = (
-    *("IssueCertificate", "GetCertificate", "DescribeCertificateAuthority", "GetCertificateAuthorityCertificate"),
+    *(
+        "IssueCertificate",
+        "GetCertificate",
+        "DescribeCertificateAuthority",
+        "GetCertificateAuthorityCertificate",
+    ),
     *("ListPermissions", "ListTags", "AssumeRoleWithWebIdentity", "AssumeRole", "GetCallerIdentity"),
 )
 

@@ -63,7 +63,11 @@ def check(policy: Policy) -> None:
 
 
 def evaluate(
-    policies: Iterable[Policy], action: str, resource: str, context: Context, principals: set[str] | None = None
+    policies: Iterable[Policy],
+    action: str,
+    resource: str,
+    context: Context,
+    principals: set[str] | None = None,
 ) -> Decision:
     """What the policies say about an action on a resource; `principals` only for policies that name one."""
     decision = Decision.SILENT
@@ -76,7 +80,9 @@ def evaluate(
     return decision
 
 
-def authorize(principal: Principal, action: str, resource: str, context: Context, resource_policy: Policy | None) -> None:
+def authorize(
+    principal: Principal, action: str, resource: str, context: Context, resource_policy: Policy | None
+) -> None:
     """Raise AccessDeniedException, in AWS' words, unless the principal may.
 
     Within one account either policy is enough; from another account both must allow.

@@ -28,7 +28,11 @@ _DEFAULT_FOR_CURVE: Final = {
     "EC_secp384r1": "SHA384WITHECDSA",
     "EC_secp521r1": "SHA512WITHECDSA",
 }
-_HASHES: Final[dict[str, Hash]] = {"SHA256": hashes.SHA256(), "SHA384": hashes.SHA384(), "SHA512": hashes.SHA512()}
+_HASHES: Final[dict[str, Hash]] = {
+    "SHA256": hashes.SHA256(),
+    "SHA384": hashes.SHA384(),
+    "SHA512": hashes.SHA512(),
+}
 _RSA_SIGNING: Final = (
     *(f"{name}WITHRSA" for name in _HASHES),
     *(f"{name}WITHRSA_PSS" for name in _HASHES),

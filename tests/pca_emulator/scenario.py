@@ -176,7 +176,7 @@ def load(path: Path) -> Scenario:
     """A scenario file. YAML needs PyYAML; JSON needs nothing."""
     text = path.read_text()
     if path.suffix in {".yaml", ".yml"}:
-        import yaml  # noqa: PLC0415 - optional, the emulator does without
+        import yaml  # optional: the emulator does without
 
         return from_document(yaml.safe_load(text))
     return from_document(json.loads(text))
@@ -185,7 +185,7 @@ def load(path: Path) -> Scenario:
 def from_document(document: Any) -> Scenario:
     """The scenario of a parsed document, with keys in camelCase."""
     if not isinstance(document, dict):
-        raise ValueError("a scenario is a mapping")
+        raise ValueError("a scenario is a mapping")  # noqa: TRY004 - all mistakes of a scenario are ValueErrors
     known = {"authorities", "users", "roles", "oidc", "issueDelay", "quotas"}
     if unknown := sorted(document.keys() - known):
         raise ValueError(f"scenario: unknown {', '.join(unknown)}; known: {', '.join(sorted(known))}")
@@ -203,7 +203,7 @@ def from_document(document: Any) -> Scenario:
 
 def _read(kind: type[_Value], where: str, given: Any) -> _Value:
     if not isinstance(given, dict):
-        raise ValueError(f"{where}: must be a mapping")
+        raise ValueError(f"{where}: must be a mapping")  # noqa: TRY004 - likewise
     known = {_camel(each.name): each.name for each in fields(kind)}  # type: ignore[arg-type] # all are dataclasses
     if unknown := sorted(given.keys() - known.keys()):
         raise ValueError(f"{where}: unknown {', '.join(unknown)}; known: {', '.join(known)}")

@@ -1,4 +1,4 @@
-"""AWS Signature Version 4, checked by computing it again with botocore's own signer. Header form only, no presigned URLs."""
+"""AWS Signature Version 4, checked by computing it again with botocore's own signer. No presigned URLs."""
 
 from __future__ import annotations
 
@@ -77,9 +77,7 @@ def verify(request: HttpRequest, service: str, find: Find, wall: datetime) -> Ca
 
 
 def _signature(request: HttpRequest, signed: list[str], credentials: Credentials, region: str, service: str) -> str:
-    signer = SigV4Auth(
-        BotocoreCredentials(credentials.access_key_id, credentials.secret_access_key), service, region
-    )
+    signer = SigV4Auth(BotocoreCredentials(credentials.access_key_id, credentials.secret_access_key), service, region)
     again = AWSRequest(
         method=request.method,
         url=f"http://{request.headers['host']}{request.path}",

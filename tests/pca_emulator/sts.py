@@ -1,155 +1,101 @@
-"""STS: credentials for ServiceAccount tokens, whose signature, issuer, audience, life and subject are really checked.
+"""The operations of STS that lead a Pod to a role: AssumeRoleWithWebIdentity, AssumeRole, GetCallerIdentity.
 
-Source: AWS STS API Reference, AssumeRoleWithWebIdentity, AssumeRole, GetCallerIdentity; EKS User Guide, IRSA.
+Session policies and session tags are not emulated, and refused as such.
 """
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
 from typing import Any, Final
-from xml.sax.saxutils import escape
 
-import jwt
-
-from pca_emulator import iam
+from pca_emulator import iam, oidc
 from pca_emulator.clock import Clock
-from pca_emulator.errors import AwsError
-from pca_emulator.scenario import Role, Scenario
-from pca_emulator.sigv4 import Principal
+from pca_emulator.errors import ServiceError, not_emulated
+from pca_emulator.iam import Decision, Principal
+from pca_emulator.identities import Credentials, Identities
+from pca_emulator.scenario import Role
 
-AUDIENCE: Final = "sts.amazonaws.com"
-"""The client id that an EKS cluster's OIDC provider is registered with."""
-NAMESPACE: Final = "https://sts.amazonaws.com/doc/2011-06-15/"
+OPERATIONS: Final = ("AssumeRoleWithWebIdentity", "AssumeRole", "GetCallerIdentity")
+UNSIGNED: Final = ("AssumeRoleWithWebIdentity",)
+_UNSUPPORTED: Final = (
+    *("Policy", "PolicyArns", "Tags", "TransitiveTagKeys", "ProvidedContexts", "ProviderId"),
+    *("ExternalId", "SerialNumber", "TokenCode", "SourceIdentity"),
+)
 
-Keys = Callable[[], tuple[str, Mapping[str, Any]]]
-"""The issuer, and its key set (RFC 7517)."""
 
+class SecurityTokenService:
+    def __init__(self, known: Identities, provider: oidc.Provider | None, clock: Clock) -> None:
+        self._known = known
+        self._provider = provider
+        self._clock = clock
 
-class TokenService:
-    """Who is who. Thread-safe: a principal is added in one step."""
+    def perform(self, operation: str, principal: Principal | None, parameters: dict[str, Any]) -> dict[str, Any]:
+        if refused := [name for name in _UNSUPPORTED if parameters.get(name)]:
+            raise not_emulated(", ".join(refused))
+        if principal is None:
+            return self._assume_with_web_identity(parameters)
+        if operation == "AssumeRole":
+            return self._assume(principal, parameters)
+        return {"Arn": principal.arn, "UserId": principal.user_id, "Account": principal.account}
 
-    def __init__(self, scenario: Scenario, clock: Clock, keys: Keys | None) -> None:
-        self._clock, self._keys = clock, keys
-        self._roles = {role.arn: role for role in scenario.roles}
-        self.principals: dict[str, Principal] = {
-            user.access_key_id: Principal(user.arn, user.secret_access_key, user.policy) for user in scenario.users
+    def _assume_with_web_identity(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        denied = ServiceError("AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity", 403)
+        role = self._known.roles.get(parameters["RoleArn"])
+        if self._provider is None:
+            raise ServiceError("InvalidIdentityToken", "No OpenIDConnect provider found in your account")
+        claims = self._provider.claims(parameters["WebIdentityToken"], self._clock.wall())
+        if role is None:
+            raise denied  # AWS does not tell whether the role exists
+        provider_arn = self._provider.arn(role.partition, role.account)
+        host = self._provider.issuer.removeprefix("https://")
+        audiences = claims["aud"] if isinstance(claims["aud"], list) else [claims["aud"]]
+        context = {f"{host}:sub": [claims["sub"]], f"{host}:aud": audiences}
+        trust = [role.trust_policy] if role.trust_policy else []
+        if role.service_accounts:
+            trust.append(iam.irsa_trust_policy(provider_arn, self._provider.issuer, role.service_accounts))
+        action = "sts:AssumeRoleWithWebIdentity"
+        if iam.evaluate(trust, action, parameters["RoleArn"], context, {provider_arn}) is not Decision.ALLOWED:
+            raise denied
+        used = next(each for each in audiences if each in self._provider.audiences)
+        return {
+            **self._session(role, parameters),
+            "SubjectFromWebIdentityToken": claims["sub"],
+            "Provider": provider_arn,
+            "Audience": used,
         }
 
-    def assume_with_web_identity(self, given: Mapping[str, str]) -> str:
-        claims = self._verified(given["WebIdentityToken"])
-        role = self._roles.get(given["RoleArn"])
-        provider = str(claims["iss"]).removeprefix("https://")
-        context = {f"{provider}:sub": str(claims["sub"]), f"{provider}:aud": AUDIENCE}
-        if role is None or not iam.allowed(
-            _named(role.trust, provider), "sts:AssumeRoleWithWebIdentity", role.arn, context
-        ):
-            raise AwsError("AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity", 403)
-        return self._session(role, given["RoleSessionName"], "AssumeRoleWithWebIdentity")
-
-    def assume(self, given: Mapping[str, str], caller: Principal) -> str:
-        role = self._roles.get(given["RoleArn"])
-        allowed = role and iam.allowed(caller.policy, "sts:AssumeRole", role.arn, {})
-        if role is None or not allowed or not _trusts(role, caller):
-            raise AwsError(
-                "AccessDenied",
-                f"User: {caller.arn} is not authorized to perform: sts:AssumeRole on resource: {given['RoleArn']}",
-                403,
-            )
-        return self._session(role, given["RoleSessionName"], "AssumeRole")
-
-    def identity(self, caller: Principal) -> str:
-        account = caller.arn.split(":")[4]
-        inside = f"<Arn>{escape(caller.arn)}</Arn><UserId>AIDAEXAMPLE</UserId><Account>{account}</Account>"
-        return _answer("GetCallerIdentity", inside)
-
-    def _session(self, role: Role, name: str, action: str) -> str:
-        key_id, secret, token = (
-            "ASIA" + secrets.token_hex(8).upper(),
-            secrets.token_urlsafe(30),
-            secrets.token_urlsafe(60),
+    def _assume(self, principal: Principal, parameters: dict[str, Any]) -> dict[str, Any]:
+        arn = parameters["RoleArn"]
+        role = self._known.roles.get(arn)
+        trust = [role.trust_policy] if role and role.trust_policy else []
+        action = "sts:AssumeRole"
+        trusted = iam.evaluate(trust, action, arn, {}, principal.names())
+        own = iam.evaluate(principal.policies, action, arn, {})
+        # in one account a trust policy that names the very caller is enough
+        named = iam.evaluate(trust, action, arn, {}, {principal.arn, principal.role_arn} - {""})
+        enough = own is Decision.ALLOWED or (
+            named is Decision.ALLOWED and role is not None and role.account == principal.account
         )
-        expires = self._clock.now() + timedelta(hours=1)
-        arn = role.arn.replace(":iam:", ":sts:").replace(":role/", ":assumed-role/") + f"/{name}"
-        self.principals[key_id] = Principal(arn, secret, role.policy, token, expires)
-        inside = (
-            f"<Credentials><AccessKeyId>{key_id}</AccessKeyId><SecretAccessKey>{secret}</SecretAccessKey>"
-            f"<SessionToken>{token}</SessionToken><Expiration>{_iso(expires)}</Expiration></Credentials>"
-            f"<AssumedRoleUser><Arn>{escape(arn)}</Arn><AssumedRoleId>AROAEXAMPLE:{escape(name)}</AssumedRoleId></AssumedRoleUser>"
-        )
-        return _answer(action, inside)
+        if role is None or trusted is not Decision.ALLOWED or own is Decision.DENIED or not enough:
+            text = f"User: {principal.arn} is not authorized to perform: {action} on resource: {arn}"
+            raise ServiceError("AccessDenied", text, 403)
+        return self._session(role, parameters)
 
-    def _verified(self, token: str) -> Mapping[str, Any]:
-        if self._keys is None:
-            raise AwsError("InvalidIdentityToken", "No OpenIDConnect provider found in your account")
-        issuer, keys = self._keys()
-        try:
-            header = jwt.get_unverified_header(token)
-            key = next(jwt.PyJWK(one) for one in keys["keys"] if one.get("kid") == header.get("kid"))
-            claims: dict[str, Any] = jwt.decode(
-                token,
-                key,
-                algorithms=["RS256", "ES256"],
-                audience=AUDIENCE,
-                issuer=issuer,
-                options={"require": ["exp", "iss", "sub", "aud"], "verify_exp": False},
-            )
-        except StopIteration:
-            raise AwsError(
-                "InvalidIdentityToken", "Couldn't retrieve verification key from your identity provider"
-            ) from None
-        except jwt.InvalidAudienceError:
-            raise AwsError("InvalidIdentityToken", "Incorrect token audience") from None
-        except jwt.InvalidIssuerError:
-            raise AwsError(
-                "InvalidIdentityToken", f"No OpenIDConnect provider found in your account for {issuer}"
-            ) from None
-        except jwt.PyJWTError:
-            raise AwsError("InvalidIdentityToken", "The ID Token provided is not a valid JWT") from None
-        now = self._clock.now()
-        if now.timestamp() >= claims["exp"]:
-            raise AwsError(
-                "ExpiredTokenException",
-                f"Token expired: current date/time {int(now.timestamp())} must be before {claims['exp']}",
-            )
-        return claims
+    def _session(self, role: Role, parameters: dict[str, Any]) -> dict[str, Any]:
+        seconds = parameters.get("DurationSeconds", 3600)
+        name = parameters["RoleSessionName"]
+        key, principal = self._known.open_session(role, name, seconds, self._clock.now())
+        return {
+            "Credentials": _shown(key),
+            "AssumedRoleUser": {"AssumedRoleId": principal.user_id, "Arn": principal.arn},
+            "PackedPolicySize": "0",
+        }
 
 
-def error_xml(error: AwsError) -> str:
-    return (
-        f'<ErrorResponse xmlns="{NAMESPACE}"><Error><Type>Sender</Type><Code>{error.code}</Code>'
-        f"<Message>{escape(error.message)}</Message></Error><RequestId>emulated</RequestId></ErrorResponse>"
-    )
-
-
-def _answer(action: str, inside: str) -> str:
-    return (
-        f'<{action}Response xmlns="{NAMESPACE}"><{action}Result>{inside}</{action}Result>'
-        f"<ResponseMetadata><RequestId>emulated</RequestId></ResponseMetadata></{action}Response>"
-    )
-
-
-def _named(trust: Mapping[str, Any], provider: str) -> Mapping[str, Any]:
-    """The trust policy, with the cluster's own issuer in the place that waits for it."""
-    if isinstance(trust, dict):
-        return {key.replace("${OIDC_PROVIDER}", provider): _named(value, provider) for key, value in trust.items()}
-    if isinstance(trust, list):
-        return [_named(one, provider) for one in trust]
-    return trust
-
-
-def _trusts(role: Role, caller: Principal) -> bool:
-    named = {
-        principal
-        for statement in role.trust["Statement"]
-        for principal in [statement.get("Principal", {}).get("AWS", "")]
-        if statement["Effect"] == "Allow" and statement["Action"] == "sts:AssumeRole"
+def _shown(key: Credentials) -> dict[str, str]:
+    assert key.expires is not None
+    return {
+        "AccessKeyId": key.access_key_id,
+        "SecretAccessKey": key.secret_access_key,
+        "SessionToken": key.session_token,
+        "Expiration": f"{key.expires:%Y-%m-%dT%H:%M:%SZ}",
     }
-    # an assumed role is trusted by the name of the role that it came from
-    role_arn = caller.arn.replace(":sts:", ":iam:").replace(":assumed-role/", ":role/").rpartition("/")[0]
-    return bool(named & {caller.arn, role_arn})
-
-
-def _iso(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

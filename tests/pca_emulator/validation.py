@@ -1,6 +1,7 @@
 """Requests against botocore's own service model: types, then constraints, in the words AWS uses.
 
-boto3 itself checks only required members, types and lower bounds; upper bounds, patterns, enums and blob sizes reach the server.
+boto3 itself checks only required members, types and lower bounds; upper bounds, patterns, enums and
+blob sizes reach the server.
 """
 
 from __future__ import annotations

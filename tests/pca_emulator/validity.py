@@ -18,7 +18,11 @@ _FAR: Final = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 
 
 def period(
-    validity: dict[str, Any], not_before: dict[str, Any] | None, now: datetime, ca_end: datetime, usage_mode: str
+    validity: dict[str, Any],
+    not_before: dict[str, Any] | None,
+    now: datetime,
+    ca_end: datetime,
+    usage_mode: str,
 ) -> tuple[datetime, datetime]:
     """notBefore and notAfter of a certificate asked for `now` of a CA that ends at `ca_end`.
 
