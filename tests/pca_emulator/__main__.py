@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import shlex
@@ -33,9 +34,10 @@ def main() -> int:
         signal.signal(number, lambda *_: stop.set())
     parent = os.getppid()
     end = time.monotonic() + options.stop_after if options.stop_after else None
-    with emulator:
+    with emulator, contextlib.ExitStack() as cleanup:
         if options.write_env:
             _write_environment(options.write_env, emulator)
+            cleanup.callback(options.write_env.unlink, missing_ok=True)  # its key is worth nothing any more
         sys.stdout.write(json.dumps(_ready(emulator)) + "\n")
         sys.stdout.flush()
         while not stop.wait(_POLL_SECONDS):

@@ -72,7 +72,7 @@ def evaluate(
     """What the policies say about an action on a resource; `principals` only for policies that name one."""
     decision = Decision.SILENT
     for policy in policies:
-        for statement in _listed(policy["Statement"]):
+        for statement in _listed(policy.get("Statement", ())):
             if _applies(statement, action, resource, context, principals):
                 if statement["Effect"] == "Deny":
                     return Decision.DENIED

@@ -43,7 +43,7 @@ class Identities:
                 each,
                 account=each.account or first.account,
                 partition=each.partition or first.partition,
-                policy=each.policy or iam.least_policy(arns),
+                policy=iam.least_policy(arns) if each.policy is None else each.policy,
             )
             iam.check(role.policy or {})
             iam.check(role.trust_policy or {})
@@ -51,7 +51,7 @@ class Identities:
 
     def _add_user(self, user: User) -> None:
         key = Credentials(user.access_key_id or _key_id("AKIA"), user.secret_access_key or secrets.token_urlsafe(30))
-        policy = user.policy or iam.everything_policy()
+        policy = iam.everything_policy() if user.policy is None else user.policy
         iam.check(policy)
         arn = f"arn:{user.partition}:iam::{user.account}:user/{user.name}"
         self._known[key.access_key_id] = (key, Principal(arn, user.account, _key_id("AIDA"), (policy,)))

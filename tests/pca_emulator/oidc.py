@@ -84,8 +84,8 @@ class Provider:
         claims = self._verified(token)
         _check_times(claims, wall)
         found = claims.get("aud", [])
-        audiences = found if isinstance(found, list) else [found]
-        if not set(audiences) & set(self.audiences):
+        audiences = found if isinstance(found, list) else [found]  # Kubernetes sends a list
+        if not any(each in self.audiences for each in audiences):
             raise ServiceError("InvalidIdentityToken", "Incorrect token audience")
         if not isinstance(claims.get("sub"), str) or not claims["sub"]:
             raise ServiceError("InvalidIdentityToken", "Missing a required claim: sub")

@@ -22,6 +22,7 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 64
 
     def __init__(self, address: tuple[str, int], world: World) -> None:
+        self.world = world
         self.gateway = Gateway(world)
         self.admin = Admin(world)
         super().__init__(address, _Handler)
@@ -43,6 +44,9 @@ class _Handler(BaseHTTPRequestHandler):
     server: Server
 
     def _respond(self) -> None:
+        if self.server.world.stopping.is_set():  # a kept-alive connection outlives the listener
+            self.close_connection = True
+            return
         try:
             length = int(self.headers.get("Content-Length", 0))
         except ValueError:

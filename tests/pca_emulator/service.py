@@ -100,7 +100,8 @@ class PrivateCaService:
             if earlier is None or now - earlier.issued_at >= IDEMPOTENT_FOR:
                 earlier = self._signed(authority, parameters, now)
                 self._issued[earlier.arn] = earlier
-                self._tokens[authority.arn, token] = earlier
+                if token:
+                    self._tokens[authority.arn, token] = earlier
             return {"CertificateArn": earlier.arn}
 
     def _signed(self, authority: Authority, parameters: dict[str, Any], now: datetime) -> IssuedCertificate:

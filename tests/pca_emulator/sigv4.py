@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import re
 from collections.abc import Callable, Mapping
@@ -70,6 +71,10 @@ def verify(request: HttpRequest, service: str, find: Find, wall: datetime) -> Ca
     needed = {"host", "x-amz-date"} | {name for name in request.headers if name == "x-amz-security-token"}
     if not needed <= signed:
         raise ServiceError("InvalidSignatureException", f"{', '.join(sorted(needed - signed))} must be signed.")
+    told = request.headers.get("x-amz-content-sha256")
+    if told is not None and told != hashlib.sha256(request.body).hexdigest():
+        text = "The provided 'x-amz-content-sha256' header does not match what was computed."
+        raise ServiceError("InvalidSignatureException", text)
     expected = _signature(request, sorted(signed), credentials, parsed["region"], service)
     if not hmac.compare_digest(expected, parsed["signature"]):
         raise ServiceError("InvalidSignatureException", _MISMATCH)
