@@ -25,7 +25,7 @@ annotations: {{- mergeOverwrite (dict) (.more | default dict) $hook | toYaml | n
 {{- end }}
 
 {{- define "istio-pca.image" -}}
-{{- with .Values.image }}{{ .repository }}{{ if .digest }}@{{ .digest }}{{ else }}:{{ .tag | default $.Chart.AppVersion }}{{ end }}{{ end -}}
+{{- .Values.image.repository }}{{ with .Values.image.digest }}@{{ . }}{{ else }}:{{ .Values.image.tag | default .Chart.AppVersion }}{{ end -}}
 {{- end }}
 
 {{- define "istio-pca.roleArn" -}}

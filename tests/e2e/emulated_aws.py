@@ -53,7 +53,14 @@ def _deployment() -> Document:
         "name": "aws",
         "image": IMAGE,
         "imagePullPolicy": "Never",
-        "args": ["--bind", "0.0.0.0", "--port", "8080", "--scenario", "/scenario/scenario.json"],
+        "args": [
+            "--bind",
+            "0.0.0.0",  # noqa: S104 -- a Pod's own address
+            "--port",
+            "8080",
+            "--scenario",
+            "/scenario/scenario.json",
+        ],
         "readinessProbe": {"httpGet": {"path": "/_emulator/healthz", "port": 8080}, "periodSeconds": 1},
         "securityContext": {
             "allowPrivilegeEscalation": False,

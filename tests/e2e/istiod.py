@@ -22,7 +22,7 @@ CHARTS = Path(os.environ.get("ISTIO_CHARTS", "istio-charts"))
 GATE = {
     "volumes": [{"name": "cacerts-required", "secret": {"secretName": "cacerts"}}],
     "volumeMounts": [{"name": "cacerts-required", "mountPath": "/etc/cacerts-required", "readOnly": True}],
-    # not only mounted but read from: the chart's own mount is optional, and may still be empty when the other one is there
+    # not only mounted but read from: the chart's own mount is optional, and may be empty when the other is there
     "env": {"ROOT_CA_DIR": "/etc/cacerts-required"},
 }
 """What NOTES.txt tells to set; tests/e2e/test_install.py compares."""

@@ -108,6 +108,7 @@ def test_istiod_first(mesh: None, chart: Chart, gate: Path) -> None:
     chart.install("helm4")
 
     istiod.ready("300s")  # the kubelet tries again after up to two minutes
+    assert not exists("secret", "istio-ca-secret", NAMESPACE)  # where istiod keeps a CA of its own invention
     wait("the root in the namespace of workloads", lambda: exists("configmap", "istio-ca-root-cert", "default"))
     signs_workloads("rsa-2")
 

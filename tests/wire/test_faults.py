@@ -101,7 +101,7 @@ def test_starved_then_resumed(cli: Cli, emulator: Emulator) -> None:
 
 
 def test_lost_reply_and_a_new_process(cli: Cli, emulator: Emulator) -> None:
-    """The reply to IssueCertificate is lost and the process gives up: within five minutes the next one gets the same."""
+    """The reply to IssueCertificate is lost, the process gives up: within five minutes the next one gets the same."""
     emulator.fault("IssueCertificate", "drop-after-commit")
     assert cli.failure("ensure", **config(emulator, retryFor="2s"))["exitCode"] == 20
     emulator.clear_faults()
@@ -126,11 +126,7 @@ def test_unknown_authority(cli: Cli, emulator: Emulator) -> None:
     """An ARN of nothing is told, with the ARN."""
     wrong = {"certificateAuthorityArn": emulator.ca_arn[:-1] + ("0" if emulator.ca_arn[-1] != "0" else "1")}
 
-    failure = (
-        cli.failure("ensure", **config(emulator), **wrong)
-        if False
-        else cli.failure("ensure", **{**config(emulator), **wrong})
-    )
+    failure = cli.failure("ensure", **{**config(emulator), **wrong})
 
     assert failure["exitCode"] == 12
     assert wrong["certificateAuthorityArn"] in failure["message"]
