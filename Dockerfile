@@ -1,7 +1,7 @@
 # The Job's image: Python, the package, what it imports, and nothing else. Both bases need the same Python (3.11).
 #   docker build -t istio-pca .
 # Behind a package mirror: --secret id=pip,src=pip.conf
-ARG BUILD_BASE=docker.io/library/python:3.11-slim-bookworm
+ARG BUILD_BASE=python:3.11-slim-bookworm
 ARG BASE=gcr.io/distroless/python3-debian12:nonroot
 
 FROM ${BUILD_BASE} AS build

@@ -1,4 +1,4 @@
-"""Takes out of an installation what the Job never imports: `prune.py FOLDER`; and sees that the rest works: `prune.py --check`.
+"""Takes out of an installation what the Job never imports (`prune.py FOLDER`), and tries the rest (`prune.py --check`).
 
 It runs while the image is built. Two kinds of weight: data and code of services and objects that we do not talk to
 (listed by what is kept), and packages that only the unused half of a dependency needs (listed by name).
@@ -16,36 +16,41 @@ BOTOCORE_FILES = {"endpoints.json", "partitions.json", "sdk-default-configuratio
 # the Kubernetes client's asyncio twin, and its typed APIs and models: cluster.py speaks plain JSON (docs/adr/0002)
 KUBERNETES = ("aio", "client/api", "client/models", "client/apis")
 # only kubernetes.aio needs them
-PACKAGES = ("aiohttp", "aiohttp_retry", "aiohappyeyeballs", "aiosignal", "attr", "attrs", "frozenlist", "multidict", "propcache", "yarl")
+PACKAGES = (
+    "aiohttp",
+    "aiohttp_retry",
+    "aiohappyeyeballs",
+    "aiosignal",
+    "attr",
+    "attrs",
+    "frozenlist",
+    "multidict",
+    "propcache",
+    "yarl",
+)
 # of no use at run time
-USELESS = ("*.pyi", "*.pyx", "*.pxd", "*.h", "*.c")
+USELESS = ("*.pyi", "*.pyx", "*.pxd", "*.h", "*.c", "tests", "examples")
 
 
 def prune(folder: Path) -> None:
-    data = folder / "botocore" / "data"
-    for path in data.iterdir():
+    for path in (folder / "botocore" / "data").iterdir():
         kept = path.name in SERVICES if path.is_dir() else path.name.removesuffix(".gz") in BOTOCORE_FILES
         if not kept:
             remove(path)
-    # S3 transfers and examples
-    for path in (folder / "boto3" / "examples", folder / "boto3" / "data", folder / "bin"):
-        remove(path)
+    remove(folder / "boto3" / "data")
+    remove(folder / "bin")
     for name in KUBERNETES:
-        keep_package_marker = folder / "kubernetes" / name / "__init__.py"
         remove(folder / "kubernetes" / name)
-        if name == "client/models":
-            # the client looks types up there by name; we ask for none
-            keep_package_marker.parent.mkdir()
-            keep_package_marker.touch()
+    # the client looks types up in this package by name; we ask for none, but it must be there
+    models = folder / "kubernetes" / "client" / "models"
+    models.mkdir()
+    (models / "__init__.py").touch()
     for package in PACKAGES:
-        remove(folder / package)
-        for information in folder.glob(f"{package}-*.dist-info"):
-            remove(information)
-    for pattern in USELESS:
-        for path in folder.rglob(pattern):
+        for path in (folder / package, *folder.glob(f"{package}-*.dist-info")):
             remove(path)
-    for path in folder.rglob("tests"):
-        remove(path)
+    for pattern in USELESS:
+        for path in list(folder.rglob(pattern)):
+            remove(path)
 
 
 def remove(path: Path) -> None:

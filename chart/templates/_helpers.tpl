@@ -25,7 +25,7 @@ annotations: {{- mergeOverwrite (dict) (.more | default dict) $hook | toYaml | n
 {{- end }}
 
 {{- define "istio-pca.image" -}}
-{{- with .Values.image }}{{ .repository }}{{ if .digest }}@{{ .digest }}{{ else }}:{{ .tag | default $.Chart.AppVersion }}{{ end }}{{ end -}}
+{{- .Values.image.repository }}{{ with .Values.image.digest }}@{{ . }}{{ else }}:{{ .Values.image.tag | default .Chart.AppVersion }}{{ end -}}
 {{- end }}
 
 {{- define "istio-pca.roleArn" -}}
@@ -50,12 +50,12 @@ annotations: {{- mergeOverwrite (dict) (.more | default dict) $hook | toYaml | n
 {{- end }}
 {{- end }}
 
-{{- /* The Pod of the Job and of the test. Arguments: root, verb, serviceAccountName. */}}
+{{- /* The Pod of the Job and of the test. Arguments: root, args, serviceAccountName. */}}
 {{- define "istio-pca.pod" -}}
 {{- $values := .root.Values }}
 {{- $role := "" }}
 {{- /* only who issues needs AWS */}}
-{{- if eq .verb "ensure" }}{{ $role = include "istio-pca.roleArn" .root }}{{ end -}}
+{{- if has "ensure" .args }}{{ $role = include "istio-pca.roleArn" .root }}{{ end -}}
 metadata:
   labels:
     {{- include "istio-pca.labels" .root | nindent 4 }}
@@ -82,7 +82,7 @@ spec:
     - name: istio-pca
       image: {{ include "istio-pca.image" .root | quote }}
       imagePullPolicy: {{ $values.image.pullPolicy }}
-      args: [{{ .verb }}]
+      args: {{ .args | toJson }}
       terminationMessagePolicy: FallbackToLogsOnError
       securityContext:
         allowPrivilegeEscalation: false

@@ -211,7 +211,7 @@ def _store(arguments: argparse.Namespace, config: Config) -> SecretStore:
 
 
 def _show(arguments: argparse.Namespace, text: str, **fields: Any) -> int:
-    sys.stdout.write((report.document(**fields) if arguments.output == "json" else text) + "\n")
+    sys.stdout.write((report.document(sys.stdout, **fields) if arguments.output == "json" else text) + "\n")
     return 0
 
 

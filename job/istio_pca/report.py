@@ -144,10 +144,10 @@ def kind(certificate: x509.Certificate) -> str:
     return f"EC P-{key.key_size}" if isinstance(key, ec.EllipticCurvePublicKey) else type(key).__name__
 
 
-def document(**fields: Any) -> str:
-    """A result for machines: one JSON document; moments in ISO 8601, UTC."""
+def document(stream: TextIO, **fields: Any) -> str:
+    """A result for machines: one JSON document, on one line but for a terminal; moments in ISO 8601, UTC."""
 
     def plain(value: object) -> str:
         return value.astimezone(UTC).isoformat() if isinstance(value, datetime) else str(value)
 
-    return json.dumps(fields, indent=2, default=plain)
+    return json.dumps(fields, indent=2 if stream.isatty() else None, default=plain)

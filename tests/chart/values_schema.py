@@ -1,4 +1,4 @@
-"""Writes `config` of chart/values.schema.json from the pydantic model: one source for what the chart and the Job accept.
+"""Writes `config` of chart/values.schema.json from the pydantic model: the chart accepts what the Job accepts.
 
 `python tests/chart/values_schema.py` writes, with `--check` it fails when the file is another one.
 """

@@ -41,7 +41,7 @@ recipe_pilot() {
   buildah copy -q "$container" "$(place istio)/bin/pilot-discovery" /usr/local/bin/pilot-discovery > /dev/null
   buildah config --entrypoint '["/usr/local/bin/pilot-discovery"]' --user 1337:1337 "$container"
   save "$container" localhost/istio/pilot:e2e "$PWD/pilot.tar"
-  buildah rmi -q localhost/istio/pilot:e2e > /dev/null
+  buildah rmi localhost/istio/pilot:e2e > /dev/null
 }
 
 # our own images: their recipes depend on the files that go into them
@@ -71,7 +71,7 @@ project_image() {
     --build-arg BUILD_BASE=localhost/base:e2e --build-arg BASE=localhost/bare:e2e -f "$ROOT/$1" -t "$2" "$ROOT"
   rm -rf "$secrets"
   buildah push -q "$2" "oci-archive:$3:$2"
-  buildah rmi -q "$2" > /dev/null
+  buildah rmi "$2" > /dev/null
 }
 base_images() {          # into buildah's own store, which may have been emptied
   local container kind

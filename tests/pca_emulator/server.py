@@ -59,10 +59,20 @@ class _Handler(BaseHTTPRequestHandler):
             method=self.command,
             path=self.path,
             headers={name.lower(): value for name, value in self.headers.items()},
-            body=self.rfile.read(length),
+            body=self._chunks() if self.headers.get("Transfer-Encoding") == "chunked" else self.rfile.read(length),
         )
         handler = self.server.admin if self.path.startswith(PREFIX) else self.server.gateway
         self._send(handler.reply(request))
+
+    def _chunks(self) -> bytes:
+        """A body of unknown length (RFC 9112 section 7.1), as the API server's proxy sends it."""
+        body = b""
+        while size := int(self.rfile.readline().partition(b";")[0], 16):
+            body += self.rfile.read(size)
+            self.rfile.readline()
+        while self.rfile.readline().strip():
+            pass
+        return body[:_LARGEST_BODY]
 
     do_GET = do_POST = do_DELETE = do_PUT = _respond  # noqa: N815 - http.server's names
 

@@ -1,0 +1,131 @@
+"""Fixtures: the emulator once, and for each test an empty mesh. A failing test shows what the cluster knows."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from e2e import emulated_aws, istiod
+from e2e.kubernetes import Document, exists, helm, kubectl, namespace, remove_namespaces, run
+
+ROOT = Path(__file__).parents[2]
+RELEASE = "istio-pca"
+NAMESPACE = istiod.NAMESPACE
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cluster() -> None:
+    """A cluster is there, or nothing of this suite can be said."""
+    if "KUBECONFIG" not in os.environ:
+        pytest.fail("KUBECONFIG names no cluster; `make e2e` brings one up", pytrace=False)
+    kubectl("get", "--raw", "/readyz")
+
+
+@pytest.fixture(scope="session")
+def aws(cluster: None) -> Iterator[None]:
+    """The emulated AWS, which trusts the ServiceAccount of the release."""
+    emulated_aws.install(f"{NAMESPACE}/{RELEASE}")
+    yield
+    remove_namespaces(emulated_aws.NAMESPACE)
+
+
+@pytest.fixture(scope="session")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What ships: the chart as a package."""
+    folder = tmp_path_factory.mktemp("chart")
+    helm("helm4", "package", str(ROOT / "chart"), "--destination", str(folder))
+    (made,) = folder.iterdir()
+    return made
+
+
+@pytest.fixture
+def mesh(aws: None) -> Iterator[None]:
+    """An empty istio-system, in which only restricted Pods may run, and an emulator that has forgotten everything."""
+    sweep()
+    namespace(NAMESPACE, **{"pod-security.kubernetes.io/enforce": "restricted"})
+    emulated_aws.order("reset")
+    for name in emulated_aws.AUTHORITIES:
+        emulated_aws.order("status", authority=name, status="ACTIVE")
+    yield
+    sweep()
+
+
+def sweep() -> None:
+    istiod.remove("helm4")
+    if exists("namespace", NAMESPACE, ""):
+        helm("helm4", "uninstall", RELEASE, "-n", NAMESPACE, check=False)
+        remove_namespaces(NAMESPACE)
+
+
+class Chart:
+    """Our chart, as a user installs it; only AWS' address and the image differ."""
+
+    def __init__(self, package: Path, folder: Path) -> None:
+        self._package, self._folder = package, folder
+
+    def values(self, authority: str, **config: object) -> Path:
+        image = os.environ.get("IMAGE", "localhost/istio-pca:e2e").rpartition(":")
+        values: Document = {
+            "config": {"certificateAuthorityArn": emulated_aws.arn(authority), "clusterName": "e2e", **config},
+            "image": {"repository": image[0], "tag": image[2], "pullPolicy": "Never"},
+            "serviceAccount": {"annotations": {"eks.amazonaws.com/role-arn": emulated_aws.ROLE}},
+            "extraEnv": [
+                {"name": "AWS_ENDPOINT_URL_ACM_PCA", "value": emulated_aws.ENDPOINT},
+                {"name": "AWS_ENDPOINT_URL_STS", "value": emulated_aws.ENDPOINT},
+            ],
+        }
+        file = self._folder / "values.yaml"
+        file.write_text(json.dumps(values))
+        return file
+
+    def install(
+        self, version: str, authority: str = "rsa-2", *, check: bool = True, **config: object
+    ) -> subprocess.CompletedProcess[str]:
+        return self._helm(version, "install", authority, check, config)
+
+    def upgrade(
+        self, version: str, authority: str = "rsa-2", *, check: bool = True, **config: object
+    ) -> subprocess.CompletedProcess[str]:
+        """`helm upgrade --install`, as pipelines have it."""
+        return self._helm(version, "upgrade", authority, check, config)
+
+    def _helm(
+        self, version: str, verb: str, authority: str, check: bool, config: dict[str, object]
+    ) -> subprocess.CompletedProcess[str]:
+        more = ["--install"] if verb == "upgrade" else []
+        values = str(self.values(authority, **config))
+        arguments = (verb, *more, RELEASE, str(self._package), "-n", NAMESPACE, "--values", values, "--timeout", "5m")
+        return helm(version, *arguments, check=check)
+
+
+@pytest.fixture
+def chart(package: Path, tmp_path: Path) -> Chart:
+    return Chart(package, tmp_path)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """What a person would look at next, before the cleaning up takes it away."""
+    report = yield
+    if report.when in {"setup", "call"} and report.failed and "KUBECONFIG" in os.environ:
+        report.sections.append(("the cluster", evidence()))
+    return report
+
+
+def evidence() -> str:
+    parts = []
+    for arguments in (
+        ("get", "pods,jobs,secrets,events", "-A", "-o", "wide"),
+        ("describe", "pods", "-n", NAMESPACE),
+        ("logs", "-n", NAMESPACE, "-l", "app.kubernetes.io/name=istio-pca", "--tail=50", "--prefix"),
+        ("logs", "-n", NAMESPACE, "-l", "app=istiod", "--tail=50"),
+        ("logs", "-n", emulated_aws.NAMESPACE, "-l", "app=aws", "--tail=50"),
+    ):
+        answer = run("kubectl", *arguments, check=False)
+        parts.append(f"$ kubectl {' '.join(arguments)}\n{answer.stdout}{answer.stderr}")
+    return "\n".join(parts)

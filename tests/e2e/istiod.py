@@ -1,0 +1,100 @@
+"""Istio's own charts, and a workload certificate asked of istiod as a workload does it.
+
+Source: istio/api security/v1alpha1/ca.proto; istio/istio security/pkg/nodeagent/caclient.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import grpc
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+from e2e.kubernetes import helm, kubectl, port_forward
+
+NAMESPACE = "istio-system"
+CHARTS = Path(os.environ.get("ISTIO_CHARTS", "istio-charts"))
+GATE = {
+    "volumes": [{"name": "cacerts-required", "secret": {"secretName": "cacerts"}}],
+    "volumeMounts": [{"name": "cacerts-required", "mountPath": "/etc/cacerts-required", "readOnly": True}],
+    # not only mounted but read from: the chart's own mount is optional, and may be empty when the other is there
+    "env": {"ROOT_CA_DIR": "/etc/cacerts-required"},
+}
+"""What NOTES.txt tells to set; tests/e2e/test_install.py compares."""
+
+
+def install(version: str, values_file: Path, *more: str) -> None:
+    helm(version, "upgrade", "--install", "istio-base", str(CHARTS / "base"), "-n", NAMESPACE)
+    arguments = ["upgrade", "--install", "istiod", str(CHARTS / "istio-control" / "istio-discovery"), "-n", NAMESPACE]
+    settings = {
+        "global.hub": os.environ.get("ISTIO_HUB", "localhost/istio"),
+        "global.tag": os.environ.get("ISTIO_TAG", "e2e"),
+        "global.imagePullPolicy": os.environ.get("ISTIO_PULL_POLICY", "Never"),
+        "autoscaleEnabled": "false",
+        "seccompProfile.type": "RuntimeDefault",  # or the namespace's restricted Pod Security shuts istiod out
+        "resources.requests.cpu": "50m",
+        "resources.requests.memory": "128Mi",
+    }
+    for name, value in settings.items():
+        arguments += ["--set", f"{name}={value}"]
+    helm(version, *arguments, "--values", str(values_file), *more)
+
+
+def ready(timeout: str = "180s") -> None:
+    kubectl("rollout", "status", "deployment/istiod", "-n", NAMESPACE, f"--timeout={timeout}")
+
+
+def remove(version: str) -> None:
+    for release in ("istiod", "istio-base"):
+        helm(version, "uninstall", release, "-n", NAMESPACE, "--wait", check=False)
+    for kind in ("validatingwebhookconfiguration", "mutatingwebhookconfiguration"):
+        kubectl("delete", kind, "-l", "app=istiod", "--ignore-not-found")
+    kubectl("delete", "configmap", "-A", "-l", "istio.io/config=true", "--ignore-not-found")
+
+
+def workload_certificate(service_account: str = "default", namespace: str = "default") -> list[bytes]:
+    """The chain that istiod gives a workload: the leaf first, the roots last; each a PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    csr = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).sign(key, hashes.SHA256())
+    token = kubectl("create", "token", service_account, "-n", namespace, "--audience", "istio-ca").strip()
+    request, response = _messages()
+    with port_forward("deployment/istiod", NAMESPACE, 15012) as port:
+        credentials = grpc.ssl_channel_credentials(_root_that_workloads_get(namespace))
+        name = (("grpc.ssl_target_name_override", "istiod.istio-system.svc"),)
+        with grpc.secure_channel(f"127.0.0.1:{port}", credentials, options=name) as channel:
+            create = channel.unary_unary(
+                "/istio.v1.auth.IstioCertificateService/CreateCertificate",
+                request_serializer=lambda message: message.SerializeToString(),
+                response_deserializer=response.FromString,
+            )
+            asked = request(csr=csr.public_bytes(Encoding.PEM).decode(), validity_duration=3600)
+            metadata = (("authorization", f"Bearer {token}"), ("clusterid", "Kubernetes"))
+            answer = create(asked, metadata=metadata, timeout=60, wait_for_ready=True)
+    return [part.encode() for part in answer.cert_chain]
+
+
+def _root_that_workloads_get(namespace: str) -> bytes:
+    path = "jsonpath={.data.root-cert\\.pem}"
+    return kubectl("get", "configmap", "istio-ca-root-cert", "-n", namespace, "-o", path).encode()
+
+
+def _messages() -> tuple[type, type]:
+    """The two messages of the call, as far as it needs them."""
+    file = descriptor_pb2.FileDescriptorProto(name="ca.proto", package="istio.v1.auth", syntax="proto3")
+    request = file.message_type.add(name="IstioCertificateRequest")
+    response = file.message_type.add(name="IstioCertificateResponse")
+    field = descriptor_pb2.FieldDescriptorProto
+    request.field.add(name="csr", number=1, type=field.TYPE_STRING, label=field.LABEL_OPTIONAL)
+    request.field.add(name="validity_duration", number=3, type=field.TYPE_INT64, label=field.LABEL_OPTIONAL)
+    response.field.add(name="cert_chain", number=1, type=field.TYPE_STRING, label=field.LABEL_REPEATED)
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return (
+        message_factory.GetMessageClass(pool.FindMessageTypeByName("istio.v1.auth.IstioCertificateRequest")),
+        message_factory.GetMessageClass(pool.FindMessageTypeByName("istio.v1.auth.IstioCertificateResponse")),
+    )

@@ -1,0 +1,98 @@
+"""The cluster that KUBECONFIG names, by kubectl and helm: nothing here knows how it was made."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import os
+import re
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+Document = dict[str, Any]
+
+SLOW_MACHINE = 180.0
+"""Seconds that a condition may take: bounds are for hangs, not for speed."""
+
+
+def run(*command: str, given: str | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
+    answer = subprocess.run(command, input=given, capture_output=True, text=True, timeout=600, check=False)
+    if check and answer.returncode:
+        raise AssertionError(f"$ {' '.join(command)}\nexit {answer.returncode}\n{answer.stdout}\n{answer.stderr}")
+    return answer
+
+
+def kubectl(*arguments: str, given: str | None = None, check: bool = True) -> str:
+    return run("kubectl", *arguments, given=given, check=check).stdout
+
+
+def get(kind: str, name: str, namespace: str) -> Document:
+    found: Document = json.loads(kubectl("get", kind, name, "-n", namespace, "-o", "json"))
+    return found
+
+
+def exists(kind: str, name: str, namespace: str) -> bool:
+    return bool(kubectl("get", kind, name, "-n", namespace, "--ignore-not-found", "-o", "name"))
+
+
+def apply(*objects: Mapping[str, Any]) -> None:
+    kubectl("apply", "-f", "-", given="\n---\n".join(map(json.dumps, objects)))
+
+
+def secret_data(name: str, namespace: str) -> dict[str, bytes]:
+    return {key: base64.b64decode(value) for key, value in get("secret", name, namespace)["data"].items()}
+
+
+def helm(version: str, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Helm 3 or 4: `helm3` or `helm4` on PATH, or where HELM3 and HELM4 say."""
+    return run(os.environ.get(version.upper(), version), *arguments, check=check)
+
+
+def wait(what: str, condition: Callable[[], T], seconds: float = SLOW_MACHINE) -> T:
+    """The first truthy answer of the condition."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        answer = condition()
+        if answer:
+            return answer
+        time.sleep(0.5)
+    raise AssertionError(f"waited {seconds:.0f} s in vain for {what}")
+
+
+@contextlib.contextmanager
+def port_forward(target: str, namespace: str, port: int) -> Iterator[int]:
+    """A port of this machine's loopback that leads to `port` of the target."""
+    process = subprocess.Popen(
+        ["kubectl", "port-forward", "-n", namespace, target, f":{port}"], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        found = re.search(r"127\.0\.0\.1:(\d+)", line)
+        assert found, f"kubectl port-forward said {line!r}"
+        local = int(found[1])
+        wait("the forwarded port", lambda: _open(local))
+        yield local
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _open(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=2):
+        return True
+    return False
+
+
+def namespace(name: str, **labels: str) -> None:
+    apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
+    wait(f"the ServiceAccount of {name}", lambda: exists("serviceaccount", "default", name))
+
+
+def remove_namespaces(*names: str) -> None:
+    kubectl("delete", "namespace", *names, "--ignore-not-found", "--wait=true", "--timeout=180s")

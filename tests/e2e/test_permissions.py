@@ -1,0 +1,79 @@
+"""What our ServiceAccounts did, by the API server's own audit log, is what their Roles allow: no more, and no less."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+import yaml
+
+from e2e.conftest import NAMESPACE, RELEASE, Chart
+from e2e.kubernetes import helm
+
+Use = tuple[str, str, str]
+"""Verb, resource, name; a creation has no name for RBAC."""
+
+
+@pytest.fixture
+def audit() -> Path:
+    if "AUDIT_LOG" not in os.environ:
+        pytest.skip("AUDIT_LOG is not set: this cluster's audit log cannot be read (the node of tests/cluster has one)")
+    return Path(os.environ["AUDIT_LOG"])
+
+
+def used(audit: Path, since: int, account: str) -> set[Use]:
+    """What this ServiceAccount did after byte `since` of the log; refused requests included."""
+    lines = audit.read_bytes()[since:].decode().splitlines()
+    events = [json.loads(line) for line in lines]
+    mine = [event for event in events if event["user"]["username"] == f"system:serviceaccount:{NAMESPACE}:{account}"]
+    return {
+        (
+            event["verb"],
+            event["objectRef"]["resource"],
+            "" if event["verb"] == "create" else event["objectRef"].get("name", ""),
+        )
+        for event in mine
+    }
+
+
+def allowed(chart: Chart, package: Path, name: str) -> set[Use]:
+    """What the Role of this name allows, as the chart renders it."""
+    text = helm(
+        "helm4", "template", RELEASE, str(package), "-n", NAMESPACE, "--values", str(chart.values("rsa-2"))
+    ).stdout
+    (role,) = [
+        one for one in yaml.safe_load_all(text) if one and one["kind"] == "Role" and one["metadata"]["name"] == name
+    ]
+    return {
+        (verb, resource, named)
+        for rule in role["rules"]
+        for verb in rule["verbs"]
+        for resource in rule["resources"]
+        for named in rule.get("resourceNames", [""])
+    }
+
+
+def test_no_verb_unused_and_none_missing(mesh: None, chart: Chart, package: Path, audit: Path) -> None:
+    """Through an install, a keep, a renewal and `helm test`, each ServiceAccount does exactly what its Role allows."""
+    since = audit.stat().st_size
+
+    chart.install("helm4")
+    chart.upgrade("helm4")
+    chart.upgrade("helm4", cacerts={"validity": "90d"})
+    helm("helm4", "test", RELEASE, "-n", NAMESPACE)
+
+    assert used(audit, since, RELEASE) == allowed(chart, package, RELEASE)
+    assert used(audit, since, f"{RELEASE}-verify") == allowed(chart, package, f"{RELEASE}-verify")
+
+
+def test_no_key_in_the_audit_log(mesh: None, chart: Chart, audit: Path) -> None:
+    """The node's audit policy keeps bodies out: a test that leaked keys would teach the wrong thing."""
+    since = audit.stat().st_size
+
+    chart.install("helm4")
+    text = audit.read_bytes()[since:].decode()
+
+    assert "cacerts" in text
+    assert "requestObject" not in text
