@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 from botocore.exceptions import ClientError
-from emulator.material import client, csr, fetch, issue, request
 
+from emulator.material import client, csr, fetch, issue, request
 from pca_emulator import AuthoritySpec, Emulator, Scenario
 from pca_emulator.errors import ServiceError
 from pca_emulator.quotas import Quotas

@@ -13,8 +13,8 @@ from botocore.exceptions import ClientError
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding
-from emulator.material import client, csr, issue, request
 
+from emulator.material import client, csr, issue, request
 from pca_emulator import Emulator, Scenario
 from pca_emulator.validation import check, from_json, input_shape
 

@@ -12,8 +12,8 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
-from emulator.material import client
 
+from emulator.material import client
 from pca_emulator import Emulator, Role, Scenario
 from pca_emulator.errors import ServiceError
 from pca_emulator.identities import Identities

@@ -145,7 +145,7 @@ def test_no_credentials(cli: Cli, emulator: Emulator) -> None:
 
 def test_wrong_secret_key(cli: Cli, emulator: Emulator) -> None:
     """A bad signature is a denial, told without the key."""
-    cli.environment["AWS_SECRET_ACCESS_KEY"] = "wrong-and-never-shown"  # noqa: S105 -- wrong on purpose
+    cli.environment["AWS_SECRET_ACCESS_KEY"] = "wrong-and-never-shown"
 
     answer = cli.run("ensure", config=config(emulator, retryFor="1s"))
 
