@@ -175,6 +175,10 @@ down() (
   awk -v folder="$RUN/" 'index($2, folder) == 1 {print $2}' /proc/mounts | sort -r | xargs -r umount -l 2> /dev/null
   for network in $networks $NETNS; do ip netns del "$network" 2> /dev/null; done
   find /sys/fs/cgroup -depth -type d -path '*/kubepods*' -exec rmdir {} + 2> /dev/null
+  # the shims' sockets have a place of their own; those that nobody listens on are left over
+  for socket in /run/containerd/s/*; do
+    [[ -S $socket ]] && ! grep -qF -- "$socket" /proc/net/unix && rm -f "$socket"
+  done
   rm -rf "$RUN" /run/istio-pca-cni
   true
 )

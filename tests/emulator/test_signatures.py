@@ -1,4 +1,4 @@
-"""SigV4: who signs, when, what and for whom. Requests are the real boto3's, or its own signer's with one thing wrong."""
+"""Who calls: SigV4, session tokens, web identity tokens and policies, each with a client that lies."""
 
 from __future__ import annotations
 
