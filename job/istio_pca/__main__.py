@@ -19,7 +19,7 @@ from istio_pca import __version__, report
 from istio_pca.bundle import Bundle, read
 from istio_pca.checks import problems
 from istio_pca.config import Config, parse
-from istio_pca.ensure import ensure, preview
+from istio_pca.ensure import ensure, present, preview
 from istio_pca.errors import AuthorityError, ConfigError, ConfigProblem, IstioPcaError, RefusedError
 from istio_pca.plan import Refuse, renew_at
 from istio_pca.ports import Clock, PrivateCA, SecretStore, World
@@ -134,8 +134,8 @@ def _plan(arguments: argparse.Namespace, config: Config, log: report.StoryLog) -
     )
 
 
-def _verify(arguments: argparse.Namespace, config: Config, _: report.StoryLog) -> int:
-    found = _store(arguments, config).read(NAME)
+def _verify(arguments: argparse.Namespace, config: Config, log: report.StoryLog) -> int:
+    found = present(config, _world(arguments, config, log))
     if found is None:
         raise AuthorityError(
             f"there is no Secret {_target(config)}", hint="Run `istio-pca ensure`, or the Job of the chart."

@@ -73,6 +73,12 @@ def preview(config: Config, world: World) -> tuple[Decision, SigningRequest | No
     return decision, request
 
 
+def present(config: Config, world: World) -> Secret | None:
+    """The Secret as it is now."""
+    found: Secret | None = _retrying(config, world)(world.store.read, NAME)
+    return found
+
+
 def look(config: Config, world: World, call: Callable[..., Any]) -> tuple[Secret | None, Decision]:
     """Read what is there, and decide."""
     with world.log.phase("read"):

@@ -14,6 +14,7 @@ from typing import Any, Final
 import boto3
 import botocore.config
 import botocore.exceptions
+import botocore.parsers
 import botocore.session
 
 from istio_pca.authority import Authority
@@ -175,9 +176,7 @@ def _translated(action: str, resource: str = "") -> Iterator[None]:
         raise NoCredentialsError("there are no AWS credentials in the environment") from None
     except (botocore.exceptions.HTTPClientError, botocore.exceptions.ConnectionError) as error:
         raise TransientError(f"{what}: {one_line(error)}", hint="Can the Pod reach the endpoint?") from None
-    except (botocore.exceptions.ProxyConnectionError, botocore.parsers.ResponseParserError) as error:
-        raise TransientError(f"{what}: {one_line(error)}") from None
-    except (KeyError, ValueError) as error:
+    except (botocore.parsers.ResponseParserError, KeyError, ValueError) as error:
         raise TransientError(f"{what}: the answer is not what the API promises ({type(error).__name__})") from None
     except botocore.exceptions.BotoCoreError as error:
         raise NoCredentialsError(

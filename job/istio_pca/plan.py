@@ -78,7 +78,7 @@ Decision = Keep | Issue | Renew | Resume | Discard | Wait | Refuse
 def decide(config: Config, found: Secret | None, pending: Journal | None, now: datetime) -> Decision:
     """What to do about `cacerts`, given the Secret and the journal that are there."""
     if found is None:
-        return _open_request(config, pending, now) or Issue("there is no Secret yet")
+        return _open_request(config, pending, now) or Issue("there was no Secret")
     bundle, defects = read(found.data)
     if bundle is not None:
         defects = problems(bundle, now)
@@ -121,7 +121,7 @@ def _open_request(config: Config, pending: Journal | None, now: datetime) -> Res
         return Discard("it was opened for another config", pending)
     if now >= pending.request.end - _a_third(pending.request.end - created):
         return Discard("its certificate would be due for renewal at once", pending)
-    return Resume("a request is open", pending)
+    return Resume("a request was open", pending)
 
 
 def _a_third(span: timedelta) -> timedelta:

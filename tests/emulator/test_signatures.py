@@ -1,4 +1,4 @@
-"""Who calls: SigV4, session tokens, web identity tokens and policies, each with a client that lies."""
+"""SigV4: who signs, when, what and for whom. Requests are boto3's own, or its signer's with one thing wrong."""
 
 from __future__ import annotations
 
