@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,14 +26,20 @@ PASSING = [
 CALLS = ["DescribeCertificateAuthority", "IssueCertificate", "GetCertificate"]
 
 
+def retries(cli: Cli, emulator: Emulator) -> int:
+    """How often our policy tried again in a run that succeeds: none is left to boto3, which would multiply it."""
+    answer = cli.run("ensure", config=config(emulator))
+    assert answer.returncode == 0, answer.stderr
+    return sum("retryIn" in json.loads(line) for line in answer.stderr.splitlines())
+
+
 @pytest.mark.parametrize("operation", CALLS)
 @pytest.mark.parametrize("kind", PASSING)
 def test_what_passes_is_retried(cli: Cli, emulator: Emulator, operation: str, kind: str) -> None:
     """Twice in a row, then fine: the run succeeds, and one certificate is billed, also when a reply was lost."""
     emulator.fault(operation, kind, calls="1-2")
 
-    assert cli.result("ensure", **config(emulator))["action"] == "issued"
-    assert len(emulator.issued) == 1
+    assert (retries(cli, emulator), len(emulator.issued)) == (2, 1)
     assert operations(emulator).count(operation) == 3
 
 
@@ -221,8 +228,7 @@ def test_sts_stumbles(irsa: tuple[Cli, Emulator], kind: str) -> None:
     cli, emulator = irsa
     emulator.fault("AssumeRoleWithWebIdentity", kind, calls="1-2")
 
-    cli.result("ensure", **config(emulator))
-
+    assert retries(cli, emulator) == 2
     assert operations(emulator).count("AssumeRoleWithWebIdentity") == 3
 
 
