@@ -90,7 +90,7 @@ class AcmPca:
                 raise NoCredentialsError("there are no AWS credentials in the environment")
         if config.role_arn:
             session = _assumed(session, config)
-        self._client = session.client("acm-pca", config=_once())
+        self._client = session.client("acm-pca")
 
     def describe(self) -> Authority:
         with _translated("acm-pca:DescribeCertificateAuthority", self._arn):
@@ -132,24 +132,16 @@ class AcmPca:
 
 def _session(region: str, **credentials: str) -> boto3.Session:
     core = botocore.session.get_session()
-    # also for the STS calls inside botocore's credential providers, which take no client config
+    # for every client of this session, also those to STS inside botocore's credential providers:
+    # each call is made once, since two retry policies would multiply, and none hangs for long
     core.set_config_variable("max_attempts", 1)
-    core.set_config_variable("retry_mode", "standard")
+    core.set_default_client_config(botocore.config.Config(connect_timeout=_CONNECT_SECONDS, read_timeout=_READ_SECONDS))
     return boto3.Session(botocore_session=core, region_name=region, **credentials)
-
-
-def _once() -> botocore.config.Config:
-    """Every call is made once: two retry policies would multiply."""
-    return botocore.config.Config(
-        retries={"total_max_attempts": 1, "mode": "standard"},
-        connect_timeout=_CONNECT_SECONDS,
-        read_timeout=_READ_SECONDS,
-    )
 
 
 def _assumed(session: boto3.Session, config: Config) -> boto3.Session:
     with _translated("sts:AssumeRole", config.role_arn):
-        answer = session.client("sts", config=_once()).assume_role(RoleArn=config.role_arn, RoleSessionName="istio-pca")
+        answer = session.client("sts").assume_role(RoleArn=config.role_arn, RoleSessionName="istio-pca")
         given = answer["Credentials"]
         return _session(
             config.region,
