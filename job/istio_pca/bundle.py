@@ -93,14 +93,14 @@ def assemble(
 ) -> tuple[Bundle | None, tuple[Problem, ...]]:
     """Put together what ACM PCA returned: the certificate, and the chain above it with the root last.
 
-    `root_before` is the root-cert.pem in force. Its bytes are kept if it holds the same root.
+    `root_before` is the root-cert.pem in force. Its bytes are kept if it holds this root, be it with others.
     """
     try:
         (certificate,) = x509.load_pem_x509_certificates(certificate_pem.encode())
         *subordinates, root = x509.load_pem_x509_certificates(chain_pem.encode())
     except ValueError:
         return None, (Problem("unreadable", "ACM PCA's answer is not one certificate and a chain in PEM"),)
-    root_pem = root_before if root_before and _same_roots(root_before, root) else pem(root)
+    root_pem = root_before if root in certificates(root_before) else pem(root)
     above = (*subordinates, root) if root_in_chain else tuple(subordinates)
     return _loaded(certificate, key, (certificate, *above), root_pem)
 
@@ -113,15 +113,15 @@ def read(data: Mapping[str, bytes]) -> tuple[Bundle | None, tuple[Problem, ...]]
     ]
     if problems:
         return None, tuple(problems)
-    certificates: dict[str, list[x509.Certificate]] = {}
-    for name in (CERTIFICATE, CHAIN, ROOT):
-        try:
-            certificates[name] = x509.load_pem_x509_certificates(data[name])
-        except ValueError:
-            problems.append(Problem("unreadable", f"{name} does not hold certificates in PEM"))
+    found = {name: certificates(data[name]) for name in (CERTIFICATE, CHAIN, ROOT)}
+    problems += [
+        Problem("unreadable", f"{name} does not hold certificates in PEM")
+        for name, content in found.items()
+        if not content
+    ]
     if problems:
         return None, tuple(problems)
-    return _loaded(certificates[CERTIFICATE][0], data[KEY], tuple(certificates[CHAIN]), data[ROOT])
+    return _loaded(found[CERTIFICATE][0], data[KEY], tuple(found[CHAIN]), data[ROOT])
 
 
 def _loaded(
@@ -136,8 +136,9 @@ def _loaded(
     return Bundle(certificate, private, chain, root_pem), ()
 
 
-def _same_roots(before: bytes, root: x509.Certificate) -> bool:
+def certificates(text: bytes) -> list[x509.Certificate]:
+    """The certificates of a PEM text; none if it holds no such thing."""
     try:
-        return x509.load_pem_x509_certificates(before) == [root]
+        return x509.load_pem_x509_certificates(text)
     except ValueError:
-        return False
+        return []

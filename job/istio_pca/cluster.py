@@ -29,6 +29,8 @@ from istio_pca.errors import (
 )
 from istio_pca.secret import Secret
 
+_MESH_ROOT: Final = "istio-ca-root-cert"
+"""istiod keeps it in every namespace, its own too; it outlives istiod."""
 _TIMEOUT: Final = (3.05, 10)
 """Seconds to connect, and between bytes."""
 
@@ -63,6 +65,10 @@ class ClusterSecrets:
         answer = self._call("GET", name, missing_is_none=True)
         return _parsed(answer) if answer else None
 
+    def mesh_root(self) -> bytes:
+        answer = self._call("GET", _MESH_ROOT, kind="configmaps", missing_is_none=True)
+        return str((answer.get("data") or {}).get("root-cert.pem", "")).encode()
+
     def create(self, secret: Secret) -> Secret:
         return _parsed(self._call("POST", "", _rendered(secret)))
 
@@ -74,9 +80,15 @@ class ClusterSecrets:
         self._call("DELETE", secret.name, {"apiVersion": "v1", "kind": "DeleteOptions", **only}, missing_is_none=True)
 
     def _call(
-        self, method: str, name: str, body: dict[str, Any] | None = None, *, missing_is_none: bool = False
+        self,
+        method: str,
+        name: str,
+        body: dict[str, Any] | None = None,
+        *,
+        kind: str = "secrets",
+        missing_is_none: bool = False,
     ) -> dict[str, Any]:
-        path = f"/api/v1/namespaces/{self._namespace}/secrets" + (f"/{name}" if name else "")
+        path = f"/api/v1/namespaces/{self._namespace}/{kind}" + (f"/{name}" if name else "")
         headers = {"Accept": "application/json", "Content-Type": "application/json"}
         try:
             serialized = self._api.param_serialize(
@@ -90,16 +102,17 @@ class ClusterSecrets:
         except ApiException as error:
             if error.status == 404 and missing_is_none:
                 return {}
-            raise self._classified(error, method, name or str((body or {})["metadata"]["name"])) from None
+            named = name or str((body or {})["metadata"]["name"])
+            raise self._classified(error, f"{method} {kind} {self._namespace}/{named}") from None
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             raise TransientError(f"the Kubernetes API does not answer: {one_line(error)}") from None
 
-    def _classified(self, error: ApiException, method: str, name: str) -> IstioPcaError:
-        text = f"Kubernetes, {method} Secret {self._namespace}/{name}: {_message(error)}"
+    def _classified(self, error: ApiException, what: str) -> IstioPcaError:
+        text = f"Kubernetes, {what}: {_message(error)}"
         match error.status:
             case 409:
                 return ConflictError(text)
-            case 404 if method != "POST":
+            case 404 if not what.startswith("POST"):
                 return ConflictError(text)  # it was there when it was read
             case 404:
                 return RefusedError(text, hint=f"Create the namespace: kubectl create namespace {self._namespace}")

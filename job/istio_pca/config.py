@@ -88,6 +88,12 @@ class Cacerts(_Document):
     path_length: Annotated[int, Field(ge=0, le=3)] = Field(
         default=0, description="How many CAs may stand below the intermediate. Istio needs none."
     )
+    when_foreign: Literal["refuse", "replace"] = Field(
+        default="refuse", description="What to do about a cacerts that the private CA did not sign."
+    )
+    when_mesh_runs: Literal["refuse", "proceed"] = Field(
+        default="refuse", description="What to do when the mesh trusts another root than the private CA's."
+    )
     root_in_chain: bool = Field(default=True, description="cert-chain.pem ends with the root, as Istio's tooling does.")
 
     @model_validator(mode="after")

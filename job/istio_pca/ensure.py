@@ -1,37 +1,49 @@
 """The story: make the Secret match the config, from whatever state it is found in.
 
-It reaches the world through the ports, and holds the only retry policy. It may be killed at any line: what it leaves is
-the Secret as it was, or the new one whole, and a journal from which the next run goes on.
+It reaches the world through the ports, and every call goes by the one retry policy. It may be killed at any line: what
+it leaves is the Secret as it was, or the new one whole, and a journal from which the next run goes on.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Final, assert_never
+from typing import Any, assert_never
 
 import tenacity
 from cryptography import x509
 
 from istio_pca.authority import Authority
-from istio_pca.bundle import ROOT, Bundle, assemble, pem
+from istio_pca.bundle import ROOT, Bundle, assemble, certificates
 from istio_pca.checks import describe, problems
 from istio_pca.config import Config, duration
 from istio_pca.errors import (
     BusyError,
     ConflictError,
-    IstioPcaError,
-    NotIssuedYetError,
     RefusedError,
     RequestRejectedError,
 )
-from istio_pca.journal import Journal, pending_name
-from istio_pca.plan import Decision, Discard, Issue, Keep, Refuse, Renew, Resume, Wait, decide, renew_at
+from istio_pca.journal import Journal, adopt, pending_name
+from istio_pca.plan import (
+    Adopt,
+    Decision,
+    Discard,
+    Issue,
+    Keep,
+    Refuse,
+    Renew,
+    Replace,
+    Resume,
+    Wait,
+    decide,
+    renew_at,
+)
 from istio_pca.ports import PrivateCA, World
 from istio_pca.request import SigningRequest, key_pem, new_csr, new_key, spec_digest
-from istio_pca.secret import CERTIFICATE, NAME, Secret
+from istio_pca.retry import retrying
+from istio_pca.secret import CERTIFICATE, NAME, SPEC, Secret
 
 
 @dataclass(frozen=True)
@@ -39,15 +51,11 @@ class Outcome:
     """How it ended."""
 
     action: str
-    """kept, issued or renewed."""
+    """kept, adopted, issued, renewed or replaced."""
     reason: str
     bundle: Bundle
     certificate_arn: str
     renew_after: datetime
-
-
-POLL_FIRST: Final = 0.2
-POLL_LONGEST: Final = 3.0
 
 
 def ensure(config: Config, world: World) -> Outcome:
@@ -56,26 +64,23 @@ def ensure(config: Config, world: World) -> Outcome:
     Raises:
         IstioPcaError: classified; what was there before is untouched.
     """
-    call = _retrying(config, world)
+    call = retrying(config, world)
     again = call.copy(retry=tenacity.retry_if_exception_type((ConflictError, BusyError)))
     return again(_Run(config, world, call).turn)
 
 
 def preview(config: Config, world: World) -> tuple[Decision, SigningRequest | None]:
-    """What `ensure` would do, and what it would ask for. Changes nothing; asks AWS only where ensure would buy."""
-    call = _retrying(config, world)
-    _, decision = look(config, world, call)
-    if not isinstance(decision, Issue | Renew):
-        return decision, None
-    request, warning = draft(config, call(call(world.connect).describe), "", world.clock.now())
-    if warning:
-        world.log.warning(warning)
-    return decision, request
+    """What `ensure` would do, and what it would ask for. Changes nothing; asks AWS only where ensure would.
+
+    Raises:
+        IstioPcaError: what ensure would raise before it changes anything.
+    """
+    return _Run(config, world, retrying(config, world)).foresee()
 
 
 def present(config: Config, world: World) -> Secret | None:
     """The Secret as it is now."""
-    found: Secret | None = _retrying(config, world)(world.store.read, NAME)
+    found: Secret | None = retrying(config, world)(world.store.read, NAME)
     return found
 
 
@@ -108,7 +113,11 @@ class _Run:
         return self._call(self._world.connect)
 
     def turn(self) -> Outcome:
+        """Decide and act."""
         found, decision = look(self._config, self._world, self._call)
+        return self._act(decision, found)
+
+    def _act(self, decision: Decision, found: Secret | None) -> Outcome:
         self._log.decision(decision)
         match decision:
             case Keep(reason, bundle):
@@ -120,30 +129,64 @@ class _Run:
             case Discard(_, journal):
                 self._call(self._store.delete, journal.to_secret())
                 return self.turn()
-            case Issue(reason):
-                return self._finish(None, self._open(self._describe()), reason)
+            case Issue(reason) | Replace(reason):
+                return self._finish(found, self._open(self._describe(None)), reason)
             case Renew(reason, bundle, outlast):
                 authority = self._describe(bundle)
-                if outlast and draft(self._config, authority, "", self._now())[0].end <= outlast:
+                if outlast and self._end(authority) <= outlast:
                     self._log.warning("the private CA ends too soon to sign a longer one: renew the private CA")
                     return self._outcome("kept", "a new one would not last longer", bundle, found)
                 return self._finish(found, self._open(authority), reason)
             case Resume(reason, journal):
                 return self._finish(found, journal, reason)
+            case Adopt():
+                return self._adopt(decision) if self._signed(decision.bundle) else self._act(decision.otherwise, found)
             case _:
                 assert_never(decision)
+
+    def foresee(self) -> tuple[Decision, SigningRequest | None]:
+        """The decision, after all that is asked before anything is changed."""
+        _, decision = look(self._config, self._world, self._call)
+        if isinstance(decision, Adopt) and not self._signed(decision.bundle):
+            decision = decision.otherwise
+        if not isinstance(decision, Issue | Replace | Renew):
+            return decision, None
+        authority = self._describe(decision.bundle if isinstance(decision, Renew) else None)
+        request, warning = draft(self._config, authority, "", self._now())
+        if warning:
+            self._log.warning(warning)
+        return decision, request
 
     def _now(self) -> datetime:
         return self._world.clock.now()
 
-    def _describe(self, present: Bundle | None = None) -> Authority:
+    def _end(self, authority: Authority) -> datetime:
+        return draft(self._config, authority, "", self._now())[0].end
+
+    def _describe(self, present: Bundle | None) -> Authority:
         """Ask about the CA, before anything is bought: can it sign, and has it the root that the mesh trusts?"""
         private_ca = self._private_ca
         with self._log.phase("describe"):
             authority: Authority = self._call(private_ca.describe)
-            if present:
-                _same_root(present, self._call(private_ca.root))
+            trusted = present.root_pem if present else self._call(self._store.mesh_root)
+            if trusted and self._config.cacerts.when_mesh_runs == "refuse":
+                _same_root(certificates(self._call(private_ca.chain).encode())[-1], trusted)
         return authority
+
+    def _signed(self, bundle: Bundle) -> bool:
+        """Whether the private CA itself signed it."""
+        private_ca = self._private_ca
+        with self._log.phase("describe"):
+            chain = certificates(self._call(private_ca.chain).encode())
+        return list(bundle.path[1:]) == chain
+
+    def _adopt(self, decision: Adopt) -> Outcome:
+        """Make it ours by what is written on it; its content stays as it is."""
+        bundle = decision.bundle
+        adopted = adopt(self._config, bundle, renew_at(self._config, bundle), decision.found)
+        with self._log.phase("write"):
+            self._call(self._store.replace, adopted)
+        return self._outcome("adopted", decision.reason, bundle, adopted)
 
     def _open(self, authority: Authority) -> Journal:
         """Write down the key and the whole request, so that every later run can send the same."""
@@ -157,17 +200,29 @@ class _Run:
 
     def _finish(self, found: Secret | None, journal: Journal, reason: str) -> Outcome:
         """From an open request to the Secret."""
+        ours = found if found and SPEC in found.annotations else None
         try:
             journal = self._issue(journal)
-            bundle = self._fetch(journal, found)
+            bundle = self._fetch(journal, ours)
         except RequestRejectedError:
             self._call(self._store.delete, journal.to_secret())  # or every later run would meet the same answer
             raise
-        secret = journal.fulfilled(bundle, renew_at(self._config, bundle), found)
+        secret = journal.fulfilled(bundle, renew_at(self._config, bundle), ours)
         with self._log.phase("write"):
-            self._call(self._store.replace if found else self._store.create, secret)
+            self._write(secret, found)
             self._call(self._store.delete, journal.to_secret())
-        return self._outcome("renewed" if found else "issued", reason, bundle, secret)
+        action = "renewed" if ours else "replaced" if found else "issued"
+        return self._outcome(action, reason, bundle, secret)
+
+    def _write(self, secret: Secret, found: Secret | None) -> None:
+        if found and found.type != secret.type:
+            # the type of a Secret cannot be changed; killed here, the next run finds none and the journal
+            self._call(self._store.delete, found)
+            found = None
+        if found:
+            self._call(self._store.replace, replace(secret, version=found.version))
+        else:
+            self._call(self._store.create, secret)
 
     def _issue(self, journal: Journal) -> Journal:
         if journal.certificate_arn:
@@ -194,8 +249,8 @@ class _Run:
                 raise RequestRejectedError(
                     f"the certificate {journal.certificate_arn} fails the checks: {describe(defects)}"
                 )
-            if found:
-                _same_root(bundle, found.data[ROOT].decode())
+            if found and self._config.cacerts.when_mesh_runs == "refuse":
+                _same_root(bundle.path[-1], found.data[ROOT])
         return bundle
 
     def _outcome(self, action: str, reason: str, bundle: Bundle, secret: Secret | None) -> Outcome:
@@ -203,42 +258,14 @@ class _Run:
         return Outcome(action, reason, bundle, arn, renew_at(self._config, bundle))
 
 
-def _same_root(bundle: Bundle, root: str) -> None:
-    """Raise RefusedError unless the bundle's path ends at this root (PEM), which the mesh trusts."""
-    if pem(bundle.path[-1]) not in map(pem, x509.load_pem_x509_certificates(root.encode())):
+def _same_root(root: x509.Certificate, trusted: bytes) -> None:
+    """Raise RefusedError unless the mesh, which trusts the roots in `trusted` (PEM), trusts this one."""
+    roots = certificates(trusted)
+    if root not in roots:
+        names = " and ".join(one.subject.rfc4514_string() for one in roots) or "something unreadable"
         raise RefusedError(
-            "the private CA has another root than the one that the mesh trusts",
-            hint="A new root must be trusted by every workload before anything is signed under it. "
-            "Name a private CA under the present root.",
+            f"the mesh trusts {names}, not the private CA's root {root.subject.rfc4514_string()}: workloads signed "
+            "under the one would not believe those signed under the other",
+            hint="Name a private CA under the present root, or let every workload trust the new root first. If nothing "
+            "is lost (no istiod or workload runs), set config.cacerts.whenMeshRuns=proceed and restart what runs.",
         )
-
-
-def _retrying(config: Config, world: World) -> tenacity.Retrying:
-    """The one retry policy: what passes is retried with jitter, until `retryFor` is over for all calls together."""
-    deadline = world.clock.monotonic() + duration(config.retry_for).total_seconds()
-    polling = tenacity.wait_exponential(multiplier=POLL_FIRST, exp_base=1.3, max=POLL_LONGEST)
-    backing_off = tenacity.wait_random_exponential(multiplier=0.5, max=20)
-
-    def error(state: tenacity.RetryCallState) -> BaseException | None:
-        return state.outcome.exception() if state.outcome else None
-
-    def wait(state: tenacity.RetryCallState) -> float:
-        return polling(state) if isinstance(error(state), NotIssuedYetError) else backing_off(state)
-
-    def worth_another_try(error: BaseException) -> bool:
-        # a conflict is not retried but decided anew, by the turn
-        return isinstance(error, IstioPcaError) and error.retriable and not isinstance(error, ConflictError | BusyError)
-
-    def report(state: tenacity.RetryCallState) -> None:
-        failure = error(state)
-        if failure and not isinstance(failure, NotIssuedYetError):
-            world.log.retry(failure, state.upcoming_sleep)
-
-    return tenacity.Retrying(
-        retry=tenacity.retry_if_exception(worth_another_try),
-        wait=wait,
-        stop=lambda state: world.clock.monotonic() + state.upcoming_sleep > deadline,
-        sleep=world.clock.sleep,
-        before_sleep=report,
-        reraise=True,
-    )

@@ -13,8 +13,9 @@ from typing import Final
 
 from istio_pca import __version__
 from istio_pca.bundle import Bundle
+from istio_pca.config import Config
 from istio_pca.errors import RefusedError
-from istio_pca.request import SigningRequest
+from istio_pca.request import SigningRequest, spec_digest
 from istio_pca.secret import (
     AUTHORITY,
     CERTIFICATE,
@@ -72,21 +73,17 @@ class Journal:
 
         No ownerReference: it must outlive the Job, the release and Argo CD's Application.
         """
+        before = before or Secret(self.name, {})
         notes = {
-            AUTHORITY: self.request.authority_arn,
+            **_notes(self.request.authority_arn, bundle, renew_after, self.spec),
             CERTIFICATE: self.certificate_arn,
-            SERIAL: bundle.serial,
-            NOT_AFTER: bundle.not_after.isoformat(),
-            RENEW_AFTER: renew_after.isoformat(timespec="seconds"),
-            SPEC: self.spec,
-            VERSION: __version__,
         }
         return Secret(
             name=self.name,
             data=bundle.files(),
-            annotations={**(before.annotations if before else {}), **UNPRUNED, **notes},
-            labels={**(before.labels if before else {}), **MANAGED_BY},
-            version=before.version if before else "",
+            annotations={**before.annotations, **notes},
+            labels={**before.labels, **MANAGED_BY},
+            version=before.version,
         )
 
     @classmethod
@@ -111,3 +108,21 @@ class Journal:
                 f"the Secret {secret.name} is not a journal of istio-pca",
                 hint=f"If nothing else needs it: kubectl delete secret {secret.name}. Then run this again.",
             ) from None
+
+
+def adopt(config: Config, bundle: Bundle, renew_after: datetime, found: Secret) -> Secret:
+    """The Secret that is there, with our annotations: from now on it is kept and renewed like one of our own."""
+    notes = _notes(config.certificate_authority_arn, bundle, renew_after, spec_digest(config))
+    return replace(found, annotations={**found.annotations, **notes}, labels={**found.labels, **MANAGED_BY})
+
+
+def _notes(authority_arn: str, bundle: Bundle, renew_after: datetime, spec: str) -> dict[str, str]:
+    return {
+        **UNPRUNED,
+        AUTHORITY: authority_arn,
+        SERIAL: bundle.serial,
+        NOT_AFTER: bundle.not_after.isoformat(),
+        RENEW_AFTER: renew_after.isoformat(timespec="seconds"),
+        SPEC: spec,
+        VERSION: __version__,
+    }

@@ -106,11 +106,10 @@ class AcmPca:
                 not_after=not_after.astimezone(UTC) if not_after else None,
             )
 
-    def root(self) -> str:
+    def chain(self) -> str:
         with _translated("acm-pca:GetCertificateAuthorityCertificate", self._arn):
             answer = self._client.get_certificate_authority_certificate(CertificateAuthorityArn=self._arn)
-            above = answer.get("CertificateChain") or answer["Certificate"]
-            return _last_pem(above)
+            return f"{answer['Certificate']}\n{answer.get('CertificateChain') or ''}"
 
     def issue(self, request: SigningRequest) -> str:
         with _translated("acm-pca:IssueCertificate", f"{self._arn} with {request.template_arn}"):
@@ -149,11 +148,6 @@ def _assumed(session: boto3.Session, config: Config) -> boto3.Session:
             aws_secret_access_key=given["SecretAccessKey"],
             aws_session_token=given["SessionToken"],
         )
-
-
-def _last_pem(chain: str) -> str:
-    """The last certificate of a PEM text: AWS has the root last."""
-    return chain[chain.rindex("-----BEGIN CERTIFICATE-----") :]
 
 
 @contextmanager

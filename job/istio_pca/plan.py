@@ -72,27 +72,46 @@ class Refuse:
     hint: str
 
 
-Decision = Keep | Issue | Renew | Resume | Discard | Wait | Refuse
+@dataclass(frozen=True)
+class Replace:
+    """A Secret that the private CA did not sign is there, and the config says to put another in its place."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Adopt:
+    """A healthy Secret that we did not write: ours from now on if the private CA signed it, which it must be asked."""
+
+    reason: str
+    found: Secret
+    bundle: Bundle
+    otherwise: Replace | Resume | Discard | Wait | Refuse
+
+
+Decision = Keep | Issue | Renew | Resume | Discard | Wait | Refuse | Replace | Adopt
 
 
 def decide(config: Config, found: Secret | None, pending: Journal | None, now: datetime) -> Decision:
     """What to do about `cacerts`, given the Secret and the journal that are there."""
+    again = _open_request(config, pending, now)
     if found is None:
-        return _open_request(config, pending, now) or Issue("there was no Secret")
+        return again or Issue("there was no Secret")
     bundle, defects = read(found.data)
     if bundle is not None:
         defects = problems(bundle, now)
-    if SPEC not in found.annotations or bundle is None or not _only_expired(defects):
-        return _refusal(config, found, defects)
+    if SPEC not in found.annotations:
+        return _foreign(config, found, bundle, defects, again)
+    if bundle is None or not _only_expired(defects):
+        return _damaged(config, found, defects)
     if pending is not None and pending.key == key_pem(bundle.key):
         return Discard("its certificate is in the Secret", pending)
     if found.annotations[SPEC] != spec_digest(config):
-        return _open_request(config, pending, now) or Renew("it was made for another config", bundle, None)
+        return again or Renew("it was made for another config", bundle, None)
     due = renew_at(config, bundle)
     if now < due:
         return Keep(f"valid until {_day(bundle.not_after)}, due for renewal {_day(due)}", bundle)
-    reason = f"due since {_day(due)}, ends {_day(bundle.not_after)}"
-    return _open_request(config, pending, now) or Renew(reason, bundle, bundle.not_after)
+    return again or Renew(f"due since {_day(due)}, ends {_day(bundle.not_after)}", bundle, bundle.not_after)
 
 
 def renew_at(config: Config, bundle: Bundle) -> datetime:
@@ -110,7 +129,7 @@ def _day(moment: datetime) -> str:
 
 
 def _open_request(config: Config, pending: Journal | None, now: datetime) -> Resume | Discard | Wait | None:
-    """What to do about a journal, once it is known that a certificate is needed."""
+    """What an open request asks for, if a certificate is needed."""
     if pending is None:
         return None
     created = pending.created or now
@@ -133,15 +152,41 @@ def _only_expired(defects: tuple[Problem, ...]) -> bool:
     return all(problem.code == "expired" for problem in defects)
 
 
-def _refusal(config: Config, found: Secret, defects: tuple[Problem, ...]) -> Refuse:
-    where = f"{config.cacerts.namespace}/{found.name}"
-    look = f"kubectl get secret -n {config.cacerts.namespace} {found.name} -o yaml"
-    if SPEC not in found.annotations:
-        return Refuse(
-            f"the Secret {where} was not made by istio-pca",
-            f"Look at it ({look}). If no istiod uses it, delete it and run this again.",
+def _foreign(
+    config: Config,
+    found: Secret,
+    bundle: Bundle | None,
+    defects: tuple[Problem, ...],
+    again: Resume | Discard | Wait | None,
+) -> Decision:
+    """What to do about a Secret that does not bear our annotations; `again` is what an open request asks for."""
+    what = f"the Secret {_where(config, found)} was not made by istio-pca ({describe(defects) or 'it is healthy'})"
+    otherwise: Replace | Resume | Discard | Wait | Refuse
+    if config.cacerts.when_foreign == "replace":
+        otherwise = again or Replace(what)
+    else:
+        otherwise = Refuse(
+            what,
+            f"Look at it: {_look(config, found)}. To put one of the private CA in its place, "
+            "set config.cacerts.whenForeign=replace; to keep it, set config.cacerts.enabled=false.",
         )
+    if bundle is None or defects:
+        return otherwise
+    return Adopt("a healthy Secret is there that istio-pca did not write", found, bundle, otherwise)
+
+
+def _damaged(config: Config, found: Secret, defects: tuple[Problem, ...]) -> Refuse:
     return Refuse(
-        f"the Secret {where} is damaged: {describe(defects)}",
-        f"Look at it ({look}). If it cannot be mended, delete it and run this again: a new certificate is then issued.",
+        f"the Secret {_where(config, found)} is damaged: {describe(defects)}",
+        f"Look at it: {_look(config, found)}. If it cannot be mended, delete it and run this again: "
+        "a new certificate is then issued.",
     )
+
+
+def _where(config: Config, found: Secret) -> str:
+    return f"{config.cacerts.namespace}/{found.name}"
+
+
+def _look(config: Config, found: Secret) -> str:
+    # names of keys and annotations, not their content: nobody should have a signing key on a screen
+    return f"kubectl describe secret -n {config.cacerts.namespace} {found.name}"

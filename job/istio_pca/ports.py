@@ -29,8 +29,8 @@ class PrivateCA(Protocol):
     """What the story needs of AWS Private CA. Errors are those of `errors`, classified."""
 
     def describe(self) -> Authority: ...
-    def root(self) -> str:
-        """The root above the CA, PEM."""
+    def chain(self) -> str:
+        """The CA's own certificate and those above it, the root last, PEM."""
 
     def issue(self, request: SigningRequest) -> str:
         """Ask for a certificate; its ARN."""
@@ -41,6 +41,9 @@ class PrivateCA(Protocol):
 
 class SecretStore(Protocol):
     """What the story needs of a place for Secrets. Every write is conditional: ConflictError if somebody was faster."""
+
+    def mesh_root(self) -> bytes:
+        """The root that istiod tells workloads to trust (ConfigMap istio-ca-root-cert), PEM; empty if there is none."""
 
     def read(self, name: str) -> Secret | None: ...
     def create(self, secret: Secret) -> Secret: ...

@@ -99,6 +99,12 @@ def test_role(render: Render) -> None:
             "resourceNames": ["cacerts-pending"],
             "verbs": ["get", "update", "delete"],
         },
+        {
+            "apiGroups": [""],
+            "resources": ["configmaps"],
+            "resourceNames": ["istio-ca-root-cert"],
+            "verbs": ["get"],
+        },
     ]
 
 

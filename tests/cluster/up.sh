@@ -54,7 +54,7 @@ kind: Policy
 omitStages: [RequestReceived]
 rules:
   - level: Metadata
-    resources: [{group: "", resources: [secrets]}]
+    resources: [{group: "", resources: [secrets, configmaps]}]
   - level: None
 Y
   start etcd "$ETCD/bin/etcd" --data-dir "$RUN/etcd" --listen-client-urls http://127.0.0.1:2379 --advertise-client-urls http://127.0.0.1:2379 \

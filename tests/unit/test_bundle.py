@@ -67,6 +67,16 @@ def test_the_roots_bytes_are_kept() -> None:
     assert bundle.root_pem == before
 
 
+def test_a_root_among_others_keeps_them() -> None:
+    """While roots change, root-cert.pem holds more than ours: a renewal in that time leaves it alone."""
+    before = pem(pki.ladder(levels=1)[0].certificate) + pem(LADDER[0].certificate)
+
+    bundle, _ = assemble(*answer(), key_pem(GOOD.key), root_in_chain=True, root_before=before)
+
+    assert bundle is not None
+    assert bundle.root_pem == before
+
+
 @pytest.mark.parametrize("before", [b"rubbish", pem(pki.ladder(levels=1)[0].certificate)])
 def test_another_root_is_not_kept(before: bytes) -> None:
     """Only the same root keeps its bytes."""

@@ -10,7 +10,7 @@ import pytest
 from istio_pca.bundle import Bundle
 from istio_pca.config import Config, parse
 from istio_pca.journal import Journal
-from istio_pca.plan import Decision, Discard, Issue, Keep, Refuse, Renew, Resume, Wait, decide, renew_at
+from istio_pca.plan import Adopt, Decision, Discard, Issue, Keep, Refuse, Renew, Replace, Resume, Wait, decide, renew_at
 from istio_pca.request import SigningRequest, key_pem, spec_digest
 from istio_pca.secret import SPEC, Secret
 from unit import pki
@@ -57,8 +57,10 @@ TABLE = {
     "one that has ended": (stored(ENDED), None, Renew),
     "one for another config": (stored(GOOD, "other"), None, Renew),
     "one for another config, and an open request": (stored(GOOD, "other"), journal(), Resume),
-    "one that we did not make": (stored(GOOD, ""), None, Refuse),
-    "one that we did not make, and an open request": (stored(GOOD, ""), journal(), Refuse),
+    "a healthy one that we did not make": (stored(GOOD, ""), None, Adopt),
+    "a healthy one that we did not make, and an open request": (stored(GOOD, ""), journal(), Adopt),
+    "a damaged one that we did not make": (stored(DAMAGED, ""), None, Refuse),
+    "an ended one that we did not make": (stored(ENDED, ""), None, Refuse),
     "a damaged one": (stored(DAMAGED), None, Refuse),
     "a half-made one": (Secret("cacerts", {"ca-cert.pem": b"x"}, {SPEC: "x"}), None, Refuse),
     "an empty one": (Secret("cacerts", {}, {SPEC: spec_digest(config())}), None, Refuse),
@@ -138,3 +140,40 @@ def test_renewal_by_date_must_outlast() -> None:
 
     assert isinstance(decision, Renew)
     assert DUE.not_after == decision.outlast
+
+
+LAYOUTS = {
+    "hand-made": stored(GOOD, ""),
+    "damaged": stored(DAMAGED, ""),
+    "ended": stored(ENDED, ""),
+    "half-made": Secret("cacerts", {"ca-cert.pem": b"x"}),
+    "cert-manager's": Secret("cacerts", {"tls.crt": b"x", "tls.key": b"x", "ca.crt": b"x"}, type="kubernetes.io/tls"),
+    "istiod's own": stored(GOOD, "", **{"istio-generated": b""}),
+}
+
+
+def otherwise(decision: Decision) -> type:
+    """What is done about a foreign Secret that the private CA did not sign."""
+    return type(decision.otherwise if isinstance(decision, Adopt) else decision)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize(("wish", "expected"), [("refuse", Refuse), ("replace", Replace)])
+def test_foreign(layout: str, wish: str, expected: type) -> None:
+    """Whatever its layout, a foreign Secret is refused, or replaced when the config says so."""
+    assert otherwise(decide(config(whenForeign=wish), LAYOUTS[layout], None, NOW)) is expected
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_foreign_with_an_open_request(layout: str) -> None:
+    """A replacement that was begun is gone on with; without the wish nothing is."""
+    assert otherwise(decide(config(whenForeign="replace"), LAYOUTS[layout], journal(), NOW)) is Resume
+    assert otherwise(decide(config(), LAYOUTS[layout], journal(), NOW)) is Refuse
+
+
+def test_refusal_names_the_value_to_set() -> None:
+    """The way out is a value, to be copied."""
+    decision = decide(config(), LAYOUTS["damaged"], None, NOW)
+
+    assert isinstance(decision, Refuse)
+    assert "config.cacerts.whenForeign=replace" in decision.hint

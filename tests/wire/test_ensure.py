@@ -215,11 +215,66 @@ def test_verify_without_a_secret(cli: Cli, emulator: Emulator) -> None:
     assert cli.failure("verify", **config(emulator))["exitCode"] == 12
 
 
+def disown(cli: Cli, kind: str = "Opaque") -> None:
+    """Make the Secret one that somebody else made."""
+    notes = next(cli.secrets.glob(".cacerts.*/notes.json"))
+    notes.write_text(json.dumps({**json.loads(notes.read_text()), "annotations": {"theirs": "1"}, "type": kind}))
+
+
+def test_a_secret_that_this_authority_signed_is_adopted(cli: Cli, emulator: Emulator) -> None:
+    """Made by hand or by another tool, but signed by the private CA: kept as it is, and from now on ours."""
+    cli.result("ensure", **config(emulator))
+    disown(cli)
+    before = files(cli)
+
+    assert cli.result("plan", **config(emulator))["action"] == "adopt"
+    assert cli.result("ensure", **config(emulator))["action"] == "adopted"
+    assert files(cli) == before
+    assert len(emulator.issued) == 1
+    assert cli.result("ensure", **config(emulator))["action"] == "kept"
+
+
+@pytest.mark.parametrize("kind", ["Opaque", "kubernetes.io/tls"])
+def test_a_foreign_secret_is_replaced_when_told(cli: Cli, emulator: Emulator, kind: str) -> None:
+    """Under another root, with `whenForeign: replace`: a new certificate, and nothing of the old one's annotations."""
+    with Emulator(Scenario(keys=("EC_prime256v1",))) as other:
+        theirs = Cli(cli.wheel, cli.folder, other.environment())
+        theirs.result("ensure", **config(other))
+    disown(cli, kind)
+    wish = config(emulator, cacerts={"whenForeign": "replace"})
+
+    assert cli.failure("ensure", **config(emulator))["exitCode"] == 11
+    assert cli.result("plan", **wish)["action"] == "replace"
+    assert cli.result("ensure", **wish)["action"] == "replaced"
+    assert files(cli)["root-cert.pem"].decode() == emulator.root_pem
+    assert cli.result("ensure", **wish)["action"] == "kept"
+    assert "theirs" not in next(cli.secrets.glob(".cacerts.*/notes.json")).read_text()
+
+
+@pytest.mark.parametrize(("mesh", "exit_code"), [("another", 11), ("the same", 0), ("both", 0), ("none", 0)])
+def test_a_mesh_that_runs(cli: Cli, emulator: Emulator, mesh: str, exit_code: int) -> None:
+    """An istiod that signs under another root would be split from what it signed before: refused, nothing is bought."""
+    with Emulator(Scenario(levels=1, keys=("EC_prime256v1",))) as other:
+        another = other.root_pem
+    known = {"another": another, "the same": emulator.root_pem, "both": another + emulator.root_pem, "none": ""}[mesh]
+    if known:
+        (cli.secrets / "istio-ca-root-cert").mkdir(parents=True)
+        (cli.secrets / "istio-ca-root-cert" / "root-cert.pem").write_text(known)
+
+    plan, answer = (cli.run(verb, config=config(emulator)) for verb in ("plan", "ensure"))
+
+    assert (plan.returncode, answer.returncode) == (exit_code, exit_code)
+    assert len(emulator.issued) == (exit_code == 0)
+    if exit_code:
+        assert "config.cacerts.whenMeshRuns=proceed" in json.loads(answer.stderr.splitlines()[-1])["hint"]
+        cli.result("ensure", **config(emulator, cacerts={"whenMeshRuns": "proceed"}))
+
+
 def test_a_foreign_secret_is_refused(cli: Cli, emulator: Emulator) -> None:
     """What we did not make is not replaced, and AWS is not asked."""
     cli.result("ensure", **config(emulator))
-    notes = next(cli.secrets.glob(".cacerts.*/notes.json"))
-    notes.write_text(json.dumps({**json.loads(notes.read_text()), "annotations": {}}))
+    disown(cli)
+    (cli.secrets / "cacerts" / "cert-chain.pem").unlink()
     before = files(cli)
     emulator.clear_requests()
 

@@ -1,0 +1,49 @@
+"""Retry: the one policy, with one deadline for all calls of a run together. Only `ensure` uses it.
+
+Adapters say what passes (`retriable`); nothing is classified here. See docs/adr/0003.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import tenacity
+
+from istio_pca.config import Config, duration
+from istio_pca.errors import BusyError, ConflictError, IstioPcaError, NotIssuedYetError
+from istio_pca.ports import World
+
+POLL_FIRST: Final = 0.2
+"""Seconds: ACM PCA issues within the second as a rule."""
+POLL_LONGEST: Final = 3.0
+
+
+def retrying(config: Config, world: World) -> tenacity.Retrying:
+    """The one retry policy: what passes is retried with jitter, until `retryFor` is over for all calls together."""
+    deadline = world.clock.monotonic() + duration(config.retry_for).total_seconds()
+    polling = tenacity.wait_exponential(multiplier=POLL_FIRST, exp_base=1.3, max=POLL_LONGEST)
+    backing_off = tenacity.wait_random_exponential(multiplier=0.5, max=20)
+
+    def error(state: tenacity.RetryCallState) -> BaseException | None:
+        return state.outcome.exception() if state.outcome else None
+
+    def wait(state: tenacity.RetryCallState) -> float:
+        return polling(state) if isinstance(error(state), NotIssuedYetError) else backing_off(state)
+
+    def worth_another_try(error: BaseException) -> bool:
+        # a conflict is not retried but decided anew, by the turn
+        return isinstance(error, IstioPcaError) and error.retriable and not isinstance(error, ConflictError | BusyError)
+
+    def report(state: tenacity.RetryCallState) -> None:
+        failure = error(state)
+        if failure and not isinstance(failure, NotIssuedYetError):
+            world.log.retry(failure, state.upcoming_sleep)
+
+    return tenacity.Retrying(
+        retry=tenacity.retry_if_exception(worth_another_try),
+        wait=wait,
+        stop=lambda state: world.clock.monotonic() + state.upcoming_sleep > deadline,
+        sleep=world.clock.sleep,
+        before_sleep=report,
+        reraise=True,
+    )
