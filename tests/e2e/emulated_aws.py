@@ -18,6 +18,8 @@ AUTHORITIES: dict[str, Document] = {
     "ec-2": {"levels": 2, "keys": ["EC_secp384r1", "EC_prime256v1"]},
     "ec-3": {"levels": 3, "keys": ["EC_prime256v1"]},
 }
+LAPTOP = {"accessKeyId": "AKIAEXAMPLEEXAMPLE00", "secretAccessKey": "an example is no secret, only long"}
+"""Static keys, for processes outside the cluster."""
 IMAGE = "localhost/pca-emulator:e2e"
 
 
@@ -29,6 +31,7 @@ def install(service_account: str) -> None:
     """One role, which only this ServiceAccount (namespace/name) may assume."""
     scenario = {
         "authorities": [{"name": name, "id": name, **spec} for name, spec in AUTHORITIES.items()],
+        "users": [{"name": "laptop", **LAPTOP}],
         "roles": [{"name": "istio-pca", "serviceAccounts": [service_account]}],
         "oidc": {"fromCluster": True},
         "issueDelay": 0.5,

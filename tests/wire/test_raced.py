@@ -1,0 +1,45 @@
+"""Many at once on one place: one certificate, one Secret, nobody fails. In a cluster: tests/e2e/test_raced.py."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from pca_emulator import Emulator, Scenario
+from wire.conftest import Cli
+from wire.test_ensure import config
+
+RUNS = 20
+
+
+def test_twenty_at_once(wheel: Path, tmp_path: Path) -> None:
+    """One writes the journal; the others go on with the same key and the same token, or keep what is there."""
+    with Emulator(Scenario(keys=("EC_prime256v1",), issue_delay=0.5)) as emulator:
+        cli = Cli(wheel, tmp_path, emulator.environment())
+        with ThreadPoolExecutor(RUNS) as pool:
+            runs = [pool.submit(cli.result, "ensure", **config(emulator)) for _ in range(RUNS)]
+            results = [run.result() for run in runs]
+
+        assert len(emulator.issued) == 1
+        assert {result["serial"] for result in results} == {emulator.issued[0].serial}
+        assert not (cli.secrets / "cacerts-pending").exists()
+        assert cli.result("verify", **config(emulator))["healthy"]
+
+
+def test_two_wishes_at_once(wheel: Path, tmp_path: Path) -> None:
+    """Two configs: one wins cleanly. The other waits for it, and then makes its own wish true or says why not."""
+    with Emulator(Scenario(keys=("EC_prime256v1",), issue_delay=2.0)) as emulator:
+        cli = Cli(wheel, tmp_path, emulator.environment())
+        one, two = (config(emulator, retryFor="30s", cacerts={"validity": span}) for span in ("90d", "30d"))
+        with ThreadPoolExecutor(2) as pool:
+            answers = list(pool.map(lambda wish: cli.run("ensure", "--output", "json", config=wish), (one, two)))
+        outcomes = [
+            json.loads(answer.stdout)["action"] if answer.returncode == 0 else answer.returncode for answer in answers
+        ]
+
+        assert "issued" in outcomes
+        assert set(outcomes) <= {"issued", "renewed", 20}
+        assert len(emulator.issued) == len([outcome for outcome in outcomes if outcome != 20])
+        assert not (cli.secrets / "cacerts-pending").exists()
+        assert cli.result("verify", **one)["healthy"]
