@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check
 
-.PHONY: help demo test lint unit wire chart emulator e2e schema lock clean
+.PHONY: help demo test lint unit wire chart emulator e2e docs schema lock clean
 help:
 	@sed -n 's/^# make/make/p' Makefile
 
@@ -33,12 +33,17 @@ lint: .venv/dev.stamp
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python tests/chart/values_schema.py --check
+	$(BIN)/python tests/troubleshooting.py --check
 
 unit wire chart emulator: .venv/dev.stamp
 	$(BIN)/pytest tests/$@ -q
 
 e2e: .venv/dev.stamp
 	tests/cluster/e2e
+
+# after a change of job/istio_pca/errors.py
+docs: .venv/dev.stamp
+	$(BIN)/python tests/troubleshooting.py
 
 # after a change of job/istio_pca/config.py
 schema: .venv/dev.stamp

@@ -6,6 +6,7 @@ No decision about certificates is made here, and nothing else of the package rea
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 import time
@@ -26,6 +27,8 @@ from istio_pca.ports import Clock, PrivateCA, SecretStore, World
 from istio_pca.secret import NAME
 
 CONFIG_VARIABLE = "ISTIO_PCA_CONFIG"
+TERMINATION_LOG = Path("/dev/termination-log")
+"""What is written there, `kubectl describe pod` shows as the container's last word."""
 HINT_NO_CONFIG = f"Put it into the variable {CONFIG_VARIABLE}, or name a file: --config FILE."
 
 
@@ -62,8 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         verb, _ = _VERBS[arguments.verb]
         return verb(arguments, config, log)
     except IstioPcaError as error:
-        log.failure(error)
-        return error.exit_code
+        return _failed(log, error)
     except KeyboardInterrupt:
         return 130
     except Exception as error:  # noqa: BLE001 -- the last border: whatever else happens is a bug, and is told as one
@@ -71,9 +73,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         places = " < ".join(
             f"{frame.name}:{frame.lineno}" for frame in reversed(traceback.extract_tb(error.__traceback__))
         )
-        bug = IstioPcaError(f"{type(error).__name__} at {places}")
-        log.failure(bug)
-        return bug.exit_code
+        return _failed(log, IstioPcaError(f"{type(error).__name__} at {places}"))
+
+
+def _failed(log: report.StoryLog, error: IstioPcaError) -> int:
+    """Say it in the log, and in a Pod to the kubelet too."""
+    log.failure(error)
+    if "KUBERNETES_SERVICE_HOST" in os.environ:
+        with contextlib.suppress(OSError):
+            TERMINATION_LOG.write_text(f"{error.reason}: {error.message}\n{error.hint}\n")
+    return error.exit_code
 
 
 def _ensure(arguments: argparse.Namespace, config: Config, log: report.StoryLog) -> int:

@@ -22,7 +22,7 @@ def one_line(text: object, longest: int = _LONGEST_TEXT) -> str:
 
 
 class IstioPcaError(Exception):
-    """The root of the tree: a message for people, and a hint that says what to do next."""
+    """The root of the tree, and what a bug ends as: a message for people, and a hint that says what to do next."""
 
     exit_code: ClassVar[int] = 1
     reason: ClassVar[str] = "InternalError"

@@ -112,7 +112,7 @@ class AcmPca:
             return f"{answer['Certificate']}\n{answer.get('CertificateChain') or ''}"
 
     def issue(self, request: SigningRequest) -> str:
-        with _translated("acm-pca:IssueCertificate", f"{self._arn} with {request.template_arn}"):
+        with _translated("acm-pca:IssueCertificate", self._arn):
             answer = self._client.issue_certificate(
                 CertificateAuthorityArn=request.authority_arn,
                 Csr=request.csr.encode(),
@@ -157,7 +157,9 @@ def _translated(action: str, resource: str = "") -> Iterator[None]:
     try:
         yield
     except botocore.exceptions.ClientError as error:
-        raise _classified(error, what) from None  # the cause may quote headers; the message says all that helps
+        raise _classified(
+            error, action, resource
+        ) from None  # the cause may quote headers; the message says all that helps
     except botocore.exceptions.NoCredentialsError:
         raise NoCredentialsError("there are no AWS credentials in the environment") from None
     except (botocore.exceptions.HTTPClientError, botocore.exceptions.ConnectionError) as error:
@@ -170,14 +172,14 @@ def _translated(action: str, resource: str = "") -> Iterator[None]:
         ) from None
 
 
-def _classified(error: Any, what: str) -> IstioPcaError:
+def _classified(error: Any, action: str, resource: str) -> IstioPcaError:
     code = error.response.get("Error", {}).get("Code", "")
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    text = f"{what}: {code}: {one_line(error.response.get('Error', {}).get('Message', ''))}"
+    text = f"{action} on {resource}: {code}: {one_line(error.response.get('Error', {}).get('Message', ''))}"
     if code == "RequestInProgressException":
         return NotIssuedYetError(text)
     if code in _DENIED:
-        return DeniedError(text)
+        return DeniedError(text, hint=_permission(action, resource))
     if code in _REJECTED:
         return RequestRejectedError(text)
     if code in _CANNOT:
@@ -185,3 +187,16 @@ def _classified(error: Any, what: str) -> IstioPcaError:
     if code in _PASSING or status >= 500 or status == 429:
         return TransientError(text)
     return AuthorityError(text, hint="AWS gave an error that istio-pca does not know; see its text.")
+
+
+def _permission(action: str, resource: str) -> str:
+    """The statement to add. AWS' own text says who was denied."""
+    if action.startswith("acm-pca:"):
+        # GetCertificate too is allowed on the CA, not on the certificate
+        authority = resource.partition("/certificate/")[0]
+        statement = f'{{"Effect": "Allow", "Action": "{action}", "Resource": "{authority}"}}'
+        return (
+            f"Add to the policy of that role: {statement}. A private CA of another account must be shared too: "
+            "RAM permission AWSRAMSubordinateCACertificatePathLen0IssuanceCertificateAuthority."
+        )
+    return "Does the trust policy of the role name this cluster's OIDC provider, namespace and ServiceAccount?"

@@ -136,7 +136,9 @@ def test_failed_then_repaired(mesh: None, chart: Chart, version: str) -> None:
 
     assert failed.returncode != 0
     assert "is DISABLED, not ACTIVE" in failed.stdout + failed.stderr
-    assert job_pod()["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"] == 12  # type: ignore[index]  # JSON
+    ended = job_pod()["status"]["containerStatuses"][0]["state"]["terminated"]  # type: ignore[index]  # JSON
+    assert ended["exitCode"] == 12
+    assert ended["message"].startswith("AuthorityCannot: the private CA arn:")
     assert not exists("secret", "cacerts", NAMESPACE)
     condition = get("job", RELEASE, NAMESPACE)["status"]["conditions"][-1]
     assert (condition["type"], condition["reason"]) == ("Failed", "PodFailurePolicy")

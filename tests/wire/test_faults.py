@@ -177,6 +177,7 @@ def test_denied(wheel: Path, tmp_path: Path, policy: dict[str, Any], action: str
         failure = Cli(wheel, tmp_path, emulator.environment()).failure("ensure", **config(emulator, retryFor="2s"))
 
     assert (failure["exitCode"], action in failure["message"]) == (13, True)
+    assert f'"Action": "{action}", "Resource": "{emulator.ca_arn}"' in failure["hint"]
 
 
 SERVICE_ACCOUNT = "istio-system/istio-pca"
