@@ -108,6 +108,13 @@ def test_role(render: Render) -> None:
     ]
 
 
+def test_role_that_replaces(render: Render) -> None:
+    """To delete cacerts is allowed only to who shall replace a foreign one, whose type cannot be changed."""
+    rules = only(render({"config": {"cacerts": {"whenForeign": "replace"}}}), "Role")["rules"]
+
+    assert rules[1]["verbs"] == ["get", "update", "delete"]
+
+
 def test_who_tests_may_only_look(render: Render) -> None:
     """`helm test` has an identity of its own, which reads one Secret and has no way to AWS."""
     objects = render(IRSA)
