@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from istio_pca import __version__, report
-from istio_pca.bundle import Bundle, read
+from istio_pca.bundle import read
 from istio_pca.checks import problems
 from istio_pca.config import Config, parse
 from istio_pca.ensure import ensure, present, preview
@@ -92,14 +92,9 @@ def _ensure(arguments: argparse.Namespace, config: Config, log: report.StoryLog)
         )
     outcome = ensure(config, _world(arguments, config, log))
     bundle = outcome.bundle
-    text = "\n\n".join(
-        (
-            f"{outcome.action}  {_target(config)}: {outcome.reason}",
-            report.chain_tree(bundle),
-            report.time_line(bundle, outcome.renew_after, _now()),
-            report.files_table(bundle.files()),
-        )
-    )
+    headline = f"{outcome.action}  {_target(config)}: {outcome.reason}"
+    text = report.bundle_text(headline, bundle, outcome.renew_after, _now())
+    text += "\n\n" + report.files_table(bundle.files())
     return _show(
         arguments,
         text,
@@ -155,7 +150,8 @@ def _verify(arguments: argparse.Namespace, config: Config, log: report.StoryLog)
     if bundle is None or defects:
         text = "\n".join([f"bad  {_target(config)}", *(f"  ✗ {problem.text}" for problem in defects)])
     else:
-        text = _verified(config, bundle)
+        headline = f"good  {_target(config)}: key, chain, lives, extensions, and a workload certificate under it"
+        text = report.bundle_text(headline, bundle, renew_at(config, bundle), _now())
     _show(
         arguments,
         text,
@@ -165,17 +161,6 @@ def _verify(arguments: argparse.Namespace, config: Config, log: report.StoryLog)
         chain=report.chain_document(bundle) if bundle else [],
     )
     return AuthorityError.exit_code if defects else 0
-
-
-def _verified(config: Config, bundle: Bundle) -> str:
-    checked = "key, chain, lives, extensions, and a workload certificate under it"
-    return "\n\n".join(
-        (
-            f"good  {_target(config)}: {checked}",
-            report.chain_tree(bundle),
-            report.time_line(bundle, renew_at(config, bundle), _now()),
-        )
-    )
 
 
 _VERBS: dict[str, tuple[Callable[[argparse.Namespace, Config, report.StoryLog], int], str]] = {

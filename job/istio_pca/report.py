@@ -101,6 +101,11 @@ def chain_tree(bundle: Bundle) -> str:
     return "\n".join([*lines[:-1], lines[-1] + "  ← istiod signs with this"])
 
 
+def bundle_text(headline: str, bundle: Bundle, renew_after: datetime, now: datetime) -> str:
+    """A bundle for people: what is said of it, its chain, its life."""
+    return "\n\n".join((headline, chain_tree(bundle), time_line(bundle, renew_after, now)))
+
+
 def end(certificate: x509.Certificate) -> datetime:
     return certificate.not_valid_after_utc
 
