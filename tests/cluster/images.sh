@@ -1,12 +1,22 @@
 # The images, without a registry and without a Docker daemon, as OCI archives. Sourced by `node`.
 # shellcheck shell=bash
 
-PYTHON_OF_BASE=3.11      # bookworm's; the Dockerfile's own bases have the same
+IMAGES=(pause base pilot job emulator)
 
-# save CONTAINER IMAGE FILE: commit it, write it to the file, forget it
+# buildah's store is the recipe's own and goes with it: nothing is left in the machine's store, and nothing there is taken for ours.
+# chroot and vfs: neither user namespaces nor overlay mounts can be had in a container.
+store() {
+  local base; base=$(place base)/store
+  local bases=(); [[ ! -d $base ]] || bases=(--storage-opt "vfs.imagestore=$base")      # read-only: what `base` made
+  buildah --root "$PWD/store" --runroot "$PWD/store.run" --storage-driver vfs "${bases[@]}" "$@"
+}
+store_done() { rm -rf --one-file-system store store.run; }
+export BUILDAH_ISOLATION=chroot
+
+# save CONTAINER IMAGE FILE: the container as an archive that `ctr images import` takes
 save() {
-  buildah commit -q --rm "$1" "$2" > /dev/null
-  buildah push -q "$2" "oci-archive:$3:$2"
+  store commit -q --rm "$1" "$2" > /dev/null
+  store push -q "$2" "oci-archive:$3:$2"
 }
 
 recipe_pause() {         # the process that holds a Pod's namespaces
@@ -14,75 +24,79 @@ recipe_pause() {         # the process that holds a Pod's namespaces
     'static void reap(int s){while(waitpid(-1,0,WNOHANG)>0);}' 'static void down(int s){_exit(0);}' \
     'int main(){signal(SIGINT,down);signal(SIGTERM,down);signal(SIGCHLD,reap);for(;;)pause();}' > pause.c
   gcc -static -Os -o pause pause.c
-  local container; container=$(buildah from scratch)
-  buildah add -q "$container" pause /pause > /dev/null
-  buildah config --entrypoint '["/pause"]' "$container"
+  local container; container=$(store from scratch)
+  store add -q "$container" pause /pause > /dev/null
+  store config --entrypoint '["/pause"]' "$container"
   save "$container" registry.k8s.io/pause:3.10 "$PWD/pause.tar"
+  store_done
 }
 
-recipe_base() {          # Debian with Python and pip, where the Dockerfile names an image of a registry
+recipe_base() {          # a store with two images, where the Dockerfile names images of a registry
+  # for the build stage: Debian with Python and pip
   debootstrap --variant=minbase --include=python3,python3-pip,ca-certificates bookworm root
   rm -rf root/var/cache/apt/* root/var/lib/apt/lists/* root/usr/share/doc root/usr/share/man
-  tar -C root -cf base.tar .
-  # the base of the final stage: Python, libraries, certificates; no shell, no package manager, no other program
+  local container; container=$(store from scratch)
+  store add -q "$container" root / > /dev/null
+  store commit -q --rm "$container" localhost/base:e2e > /dev/null
+  # for the final stage: Python, libraries, certificates; no shell, no package manager, no other program
   local program
   for program in root/usr/bin/* root/usr/sbin/*; do
     case ${program##*/} in python3 | python3.11) ;; *) rm -rf "$program" ;; esac
   done
   rm -rf root/usr/lib/apt root/usr/lib/dpkg root/var/lib/dpkg root/etc/apt root/usr/lib/python3/dist-packages root/usr/lib/gcc root/usr/libexec \
     root/usr/share/{locale,i18n,perl5,zoneinfo,bash-completion} root/usr/lib/x86_64-linux-gnu/perl* root/dev/*
-  tar -C root -cf bare.tar .
-  rm -rf root
+  container=$(store from scratch)
+  store add -q "$container" root / > /dev/null
+  store commit -q --rm "$container" localhost/bare:e2e > /dev/null
+  rm -rf root store.run
 }
 
 recipe_pilot() {
-  local container; container=$(buildah from scratch)
-  buildah add -q "$container" "$(place base)/bare.tar" / > /dev/null
-  buildah copy -q "$container" "$(place istio)/bin/pilot-discovery" /usr/local/bin/pilot-discovery > /dev/null
-  buildah config --entrypoint '["/usr/local/bin/pilot-discovery"]' --user 1337:1337 "$container"
+  local container; container=$(store from localhost/bare:e2e)
+  store copy -q "$container" "$(place istio)/bin/pilot-discovery" /usr/local/bin/pilot-discovery > /dev/null
+  store config --entrypoint '["/usr/local/bin/pilot-discovery"]' --user 1337:1337 "$container"
   save "$container" localhost/istio/pilot:e2e "$PWD/pilot.tar"
-  buildah rmi localhost/istio/pilot:e2e > /dev/null
+  store_done
 }
 
-# our own images: their recipes depend on the files that go into them
-project_files() {
-  case $1 in
-    job) printf '%s\n' Dockerfile .dockerignore requirements/job.txt job ;;
-    emulator) printf '%s\n' tests/pca_emulator requirements/emulator.txt ;;
-  esac
-}
-inputs() {
-  case $1 in
-    job | emulator) (cd "$ROOT" && project_files "$1" | xargs -I{} find {} -type f ! -name '*.pyc' | sort | xargs sha256sum; place base) ;;
-    pilot) place base; place istio ;;
-  esac
-}
 recipe_job() { project_image Dockerfile localhost/istio-pca:e2e "$PWD/job.tar"; }
 recipe_emulator() { project_image tests/pca_emulator/Dockerfile localhost/pca-emulator:e2e "$PWD/emulator.tar"; }
 
 # project_image DOCKERFILE IMAGE FILE: the same Dockerfile that is shipped, on bases that were made here
 project_image() {
-  local secrets; secrets=$(mktemp -d)
-  base_images
-  # pip in the build stage reaches its index as pip on this machine does; nothing of that stays in the image
-  "$PYTHON" -m pip config list 2> /dev/null | sed -nE "s/^(global|:env:)\.([a-z-]+)='(.*)'$/\2 = \3/p" | sort -u | grep -v '^find-links' |
-    { echo '[global]'; cat; } > "$secrets/pip.conf"
-  buildah build -q --layers=false --secret "id=pip,src=$secrets/pip.conf" --volume /etc/ssl/certs:/etc/ssl/certs:ro \
-    --build-arg BUILD_BASE=localhost/base:e2e --build-arg BASE=localhost/bare:e2e -f "$ROOT/$1" -t "$2" "$ROOT"
-  rm -rf "$secrets"
-  buildah push -q "$2" "oci-archive:$3:$2"
-  buildah rmi "$2" > /dev/null
-}
-base_images() {          # into buildah's own store, which may have been emptied
-  local container kind
-  for kind in base bare; do
-    buildah inspect --type image "localhost/$kind:e2e" > /dev/null 2>&1 && [[ $(buildah inspect --type image --format '{{index .OCIv1.Config.Labels "part"}}' "localhost/$kind:e2e") == "$(place base)" ]] && continue
-    container=$(buildah from scratch)
-    buildah add -q "$container" "$(place base)/$kind.tar" / > /dev/null
-    buildah config --label "part=$(place base)" "$container"
-    buildah commit -q --rm "$container" "localhost/$kind:e2e" > /dev/null
-  done
+  local pip=(--secret "id=pip,src=$PWD/pip.conf")
+  # pip in the build stage reaches its index as pip on this machine does; nothing of that stays in the image or in the cache
+  touch pip.conf pip.ca; chmod 600 pip.conf
+  "$PYTHON" "$HERE/pip_conf.py" /run/pip.ca pip.ca > pip.conf
+  [[ -s pip.ca ]] && pip+=(--volume "$PWD/pip.ca:/run/pip.ca:ro")
+  store build -q --layers=false "${pip[@]}" --build-arg BUILD_BASE=localhost/base:e2e --build-arg BASE=localhost/bare:e2e -f "$ROOT/$1" -t "$2" "$ROOT"
+  store push -q "$2" "oci-archive:$3:$2"
+  rm pip.conf pip.ca
+  store_done
 }
 
-images() { local part; for part in pause base pilot job emulator; do make_part "$part"; done; }
+# what determines a part besides its own recipe: the functions it calls, the parts and the files it is made of
+project_files() {
+  case $1 in
+    job) printf '%s\n' Dockerfile .dockerignore requirements/job.txt job ;;
+    emulator) printf '%s\n' .dockerignore tests/pca_emulator requirements/emulator.txt ;;
+  esac
+}
+inputs() {
+  case $1 in
+    kube | etcd | coredns | helm3 | helm4) declare -f go_module go_build go_tool ;;
+    istio) declare -f go_module go_build; echo $ISTIO_API ;;
+    pause) declare -f store save ;;
+    base) declare -f store ;;
+    pilot) declare -f store save; place base; place istio ;;
+    job | emulator)
+      declare -f store project_image; place base; cat "$HERE/pip_conf.py"
+      (cd "$ROOT" && project_files "$1" | xargs -I{} find {} -type f ! -name '*.pyc' -print0 | sort -z | xargs -0 sha256sum) ;;
+  esac
+}
+
+images() {
+  tidy_parts
+  local part; for part in "${IMAGES[@]}"; do make_part "$part"; done
+}
 archives() { local part; for part in pause pilot job emulator; do printf '%s\n' "$(place "$part")/$part.tar"; done; }

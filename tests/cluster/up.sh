@@ -1,12 +1,23 @@
-# Starts the node in a network namespace of its own. Sourced by `node`.
+# Starts the node, and stops it. Sourced by `node`.
 # shellcheck shell=bash
+# The node lives in a network, a mount and a PID namespace of its own. So one kill ends every process of it, down to what runs in
+# Pods, and the kernel takes back its mounts, bridges and iptables: there is no list that `down` could have missed something of.
+# `unshare` and `nsenter`, not `ip netns exec`: that remounts /sys and hides the cgroups from the kubelet.
 
-in_ns() { nsenter --net="/var/run/netns/$NETNS" "$@"; }   # not `ip netns exec`: it remounts /sys and hides the cgroups from the kubelet
-start() {
-  local name=$1; shift
-  in_ns setsid "$@" > "$RUN/$name.log" 2>&1 < /dev/null & echo $! > "$RUN/$name.pid"
+# Our processes are known by an argument that no others have: a file of pids may lie, and pids come again.
+# The pattern comes by a file: as an argument, grep would find itself.
+ours() { grep -slzxFf <(printf 'inside=%s\n' "$RUN") /proc/[0-9]*/cmdline | tr -dc '0-9\n' || true; }
+node_pid() {     # the node's pid 1, as this machine counts; none when it is not up
+  local pid
+  for pid in $(ours); do awk '/^NSpid:/ {exit !(NF > 2 && $NF == 1)}' "/proc/$pid/status" 2> /dev/null && echo "$pid"; done
+  true
 }
-kube() { in_ns "$TOOLS/kubectl" --kubeconfig "$RUN/kubeconfig" "$@"; }
+on_network() { nsenter --target "$(node_pid)" --net -- "$@"; }
+in_node() { nsenter --target "$(node_pid)" --net --mount --pid -- "$@"; }
+
+# the rest, up to `inside`, runs inside
+start() { local name=$1; shift; (exec "$@" > "$RUN/$name.log" 2>&1 < /dev/null) & DAEMONS[$name]=$!; }
+kube() { "$TOOLS/kubectl" --kubeconfig "$RUN/kubeconfig" --request-timeout=20s "$@"; }
 
 # certificate NAME SUBJECT [EXTENSION]: signed by the node's CA
 certificate() {
@@ -37,13 +48,35 @@ keys() {
   kubeconfig kubeconfig admin; kubeconfig node.kubeconfig node; kubeconfig scheduler.kubeconfig scheduler; kubeconfig proxy.kubeconfig proxy
 }
 
+# what the kubelet, containerd and CNI write outside the folders that they are told: it is the node's, not the machine's
+HIDDEN=(/var/log /var/lib/kubelet /var/lib/cni)
+own_folders() {
+  local folder
+  for folder in "${HIDDEN[@]}"; do
+    mkdir -p "$RUN/host$folder"
+    mount --bind "$RUN/host$folder" "$folder"
+  done
+  mount -t tmpfs tmpfs /run          # sockets: their paths may have 107 characters, and a cache's path may be long
+  mkdir -p /run/lock
+}
+
 network() {
-  ip netns add $NETNS
-  in_ns ip link set lo up
-  in_ns ip link add node0 type bridge                    # not every kernel has dummy links; a bridge serves
-  in_ns ip addr add $NODE_IP/32 dev node0; in_ns ip link set node0 up
-  in_ns ip route add 10.96.0.0/24 dev node0
-  in_ns sysctl -qw net.ipv4.ip_forward=1
+  ip link set lo up
+  ip link add node0 type bridge      # not every kernel has dummy links; a bridge serves
+  ip addr add $NODE_IP/32 dev node0; ip link set node0 up
+  ip route add 10.96.0.0/24 dev node0
+  sysctl -qw net.ipv4.ip_forward=1   # of this namespace
+}
+
+cgroups() { find /sys/fs/cgroup -maxdepth "${1:-2}" -depth -type d -path "*/$CGROUP*"; }
+own_cgroups() {
+  local parent
+  if [[ -f /sys/fs/cgroup/cgroup.controllers ]]; then          # v2: one tree
+    sed 's/^/+/; s/ / +/g' /sys/fs/cgroup/cgroup.controllers > /sys/fs/cgroup/cgroup.subtree_control || true   # the kubelet says what it lacks
+    mkdir -p "/sys/fs/cgroup/$CGROUP"
+  else                                                         # v1: a tree for each controller
+    for parent in /sys/fs/cgroup/*/; do [[ -L ${parent%/} ]] || mkdir -p "$parent$CGROUP"; done
+  fi
 }
 
 control_plane() {
@@ -75,14 +108,16 @@ runtime() {
   mkdir -p "$RUN/cni"
   cat > "$RUN/cni/10-node.conflist" <<'J'
 {"cniVersion":"0.4.0","name":"node","plugins":[{"type":"bridge","bridge":"pods0","isGateway":true,"hairpinMode":true,
- "ipam":{"type":"host-local","dataDir":"/run/istio-pca-cni","ranges":[[{"subnet":"10.244.0.0/24"}]],"routes":[{"dst":"0.0.0.0/0"}]}}]}
+ "ipam":{"type":"host-local","ranges":[[{"subnet":"10.244.0.0/24"}]],"routes":[{"dst":"0.0.0.0/0"}]}}]}
 J
   cat > containerd.toml <<T
 version = 2
 root = "$RUN/containerd"
-state = "$RUN/containerd-state"
+state = "/run/containerd"
 [grpc]
-  address = "$RUN/containerd.sock"
+  address = "/run/containerd.sock"
+[plugins."io.containerd.internal.v1.opt"]
+  path = "$RUN/opt"               # or it makes /opt/containerd
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "registry.k8s.io/pause:3.10"
   restrict_oom_score_adj = true    # rlimits and scores cannot be raised in a container
@@ -94,12 +129,13 @@ state = "$RUN/containerd-state"
     conf_dir = "$RUN/cni"
 T
   start containerd containerd -c "$RUN/containerd.toml"
-  wait_for 60 containerd ctr -a "$RUN/containerd.sock" version
-  local archive; archives | while read -r archive; do load "$archive"; done
+  wait_for 60 containerd ctr -a /run/containerd.sock version
+  local archive
+  for archive in $(archives); do import "$archive"; done
 }
-load() { ctr -a "$RUN/containerd.sock" -n k8s.io images import "$1" > /dev/null; }
+import() { ctr -a /run/containerd.sock -n k8s.io images import "$1" > /dev/null; }
 
-node() {
+the_node() {
   cat > kubelet.yaml <<Y
 apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
@@ -107,10 +143,11 @@ authentication: {anonymous: {enabled: false}, webhook: {enabled: true}, x509: {c
 authorization: {mode: Webhook}
 address: $NODE_IP
 cgroupDriver: cgroupfs
+cgroupRoot: /$CGROUP
 enforceNodeAllocatable: []
 failCgroupV1: false
 failSwapOn: false
-containerRuntimeEndpoint: unix://$RUN/containerd.sock
+containerRuntimeEndpoint: unix:///run/containerd.sock
 featureGates: {KubeletInUserNamespace: true}     # no CAP_SYS_RESOURCE here: ignore oom_score and rlimit errors
 localStorageCapacityIsolation: false
 evictionHard: {}
@@ -120,7 +157,7 @@ clusterDomain: cluster.local
 syncFrequency: 10s
 Y
   wait_for 60 "the default ServiceAccount" kube get serviceaccount default
-  start kubelet "$KUBE/bin/kubelet" --config kubelet.yaml --kubeconfig node.kubeconfig --hostname-override node --root-dir "$RUN/kubelet" --cert-dir "$RUN/kubelet-pki" --node-ip $NODE_IP
+  start kubelet "$KUBE/bin/kubelet" --config kubelet.yaml --kubeconfig node.kubeconfig --hostname-override node --cert-dir "$RUN/kubelet-pki" --node-ip $NODE_IP
   # conntrack's sysctls may not be written here: 0 leaves them alone
   start proxy "$KUBE/bin/kube-proxy" --kubeconfig proxy.kubeconfig --hostname-override node --cluster-cidr 10.244.0.0/24 --proxy-mode iptables \
     --conntrack-max-per-core=0 --conntrack-min=0 --conntrack-tcp-timeout-established=0s --conntrack-tcp-timeout-close-wait=0s
@@ -143,55 +180,57 @@ Y
   kube wait --for=condition=Ready node/node --timeout=180s > /dev/null
 }
 
-once_up() {
-  mkdir -p "$RUN"; chmod 700 "$RUN"; cd "$RUN"
-  keys && network && control_plane && runtime && node
+inside() {       # pid 1 of the node: when it ends, all of the node ends
+  cd "$RUN"
+  own_folders
+  network
+  control_plane
+  runtime
+  the_node
+  touch ready
+  wait -n || true; all_alive || true      # for node.log: which one ended first
+  wait
 }
 
+once_up() (
+  mkdir -p "$RUN"; chmod 700 "$RUN"; cd "$RUN"
+  # mount points that this machine lacks, for `down` to take back
+  for folder in "${HIDDEN[@]}"; do [[ -d $folder ]] || { mkdir -p "$folder"; echo "$folder" >> made; }; done
+  keys
+  own_cgroups
+  # its output goes to a file: whatever holds the pipe of `make e2e | tee` would keep it from ending
+  setsid unshare --net --mount --pid --fork --kill-child=KILL --mount-proc -- "$HERE/node" inside "inside=$RUN" > node.log 2>&1 < /dev/null &
+  wait_for 600 "the node" ready_or_over
+  [[ -e $RUN/ready ]]
+)
+ready_or_over() { [[ -e $RUN/ready || -z $(jobs -r) ]]; }
+
 up() {
-  KUBE=$(place kube) ETCD=$(place etcd) COREDNS=$(place coredns)
-  down
-  local try
+  [[ -z $(node_pid) ]] || die "a node is up already, in $RUN; tests/cluster/node down takes it down"
+  local part
+  for part in "${GO_PARTS[@]}" "${IMAGES[@]}"; do [[ -d $(place "$part") ]] || die "$part is not built; tests/cluster/node build and images make what is missing"; done
+  local try begin=$SECONDS
   for try in 1 2; do
-    # in a process of its own: `set -e` does not hold inside a condition
-    if "$HERE/node" once-up; then say "up; KUBECONFIG=$RUN/kubeconfig, by: tests/cluster/node run -- COMMAND"; return; fi
-    say "could not be brought up (try $try of 2)"; logs; down
+    down
+    if "$HERE/node" once-up; then say "up in $((SECONDS - begin)) s; tests/cluster/node run -- kubectl get pods -A"; return; fi
+    say "could not be brought up (try $try of 2)"; logs
   done
+  down
   return 1
 }
 
-# Stops all that `up` started, whatever half of it there is; leaves nothing behind. Safe to call twice.
-down() (
-  set +e
-  shims=$(our_shims)
-  pods=$(for pid in $shims; do cat "/proc/$pid/task/$pid/children" 2> /dev/null; done)
-  networks=$(pod_networks "$pods")
-  for file in "$RUN"/*.pid; do [[ -f $file ]] && kill "$(cat "$file")" 2> /dev/null; done
-  sleep 0.5
-  # shellcheck disable=SC2046,SC2086  # lists of numbers
-  kill -9 $shims $pods $(ip netns pids $NETNS 2> /dev/null) 2> /dev/null
-  for network in $networks; do kill -9 $(ip netns pids "$network") 2> /dev/null; done
-  sleep 0.3
-  awk -v folder="$RUN/" 'index($2, folder) == 1 {print $2}' /proc/mounts | sort -r | xargs -r umount -l 2> /dev/null
-  for network in $networks $NETNS; do ip netns del "$network" 2> /dev/null; done
-  find /sys/fs/cgroup -depth -type d -path '*/kubepods*' -exec rmdir {} + 2> /dev/null
-  # the shims' sockets have a place of their own; those that nobody listens on are left over
-  for socket in /run/containerd/s/*; do
-    [[ -S $socket ]] && ! grep -qF -- "$socket" /proc/net/unix && rm -f "$socket"
-  done
-  rm -rf "$RUN" /run/istio-pca-cni
-  true
-)
-our_shims() { grep -slF -- "$RUN/containerd.sock" /proc/[0-9]*/cmdline | cut -d/ -f3 | grep -vx "$$"; }
-# the namespaces that CNI made for the processes of these Pods, and for no others
-pod_networks() {
-  local name
-  for name in $(ip netns list 2> /dev/null | awk '/^cni-/ {print $1}'); do
-    for pid in $1; do
-      [[ $(stat -Lc %i "/run/netns/$name") == "$(stat -Lc %i "/proc/$pid/ns/net" 2> /dev/null)" ]] && echo "$name"
-    done
-  done | sort -u
+# Stops all that `up` started, whatever half of it there is; leaves nothing behind, or says what. Safe to call twice.
+down() {
+  local pid folder
+  for pid in $(ours); do kill -KILL "$pid" 2> /dev/null || true; done
+  wait_for 60 "the node's processes to end" no_process || return 1
+  wait_for 60 "the node's cgroups to be empty" no_cgroup || return 1
+  [[ -f $RUN/made ]] && while read -r folder; do rmdir "$folder" 2> /dev/null || true; done < "$RUN/made"
+  # never through a mount: what is mounted is not ours to delete
+  rm -rf --one-file-system "$RUN"
 }
+no_process() { [[ -z $(ours) ]]; }
+no_cgroup() { cgroups 9 | xargs -r rmdir 2> /dev/null; [[ -z $(cgroups) ]]; }
 
 logs() {
   local file

@@ -106,7 +106,7 @@ def test_who_may_not(place: str, tmp_path_factory: pytest.TempPathFactory) -> No
     with pytest.raises(DeniedError) as caught:
         ClusterSecrets(place, kubeconfig=str(file)).read("cacerts")
 
-    assert f"GET Secret {place}/cacerts" in caught.value.message
+    assert f"GET secrets {place}/cacerts" in caught.value.message
     assert token not in repr(caught.value)
 
 
