@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -40,10 +41,8 @@ def main() -> None:
         ready = json.loads(emulator.stdout.readline())
         arn = ready["authorities"][0]["arn"]
         print(arn)
-        given = dict(
-            line.removeprefix("export ").split("=", 1) for line in variables.read_text().splitlines() if "=" in line
-        )
-        environment = {**os.environ, **{name: value.strip("'\"") for name, value in given.items()}}
+        given = dict(word.split("=", 1) for word in shlex.split(variables.read_text()) if "=" in word)
+        environment = {**os.environ, **given}
         environment["ISTIO_PCA_CONFIG"] = json.dumps({"certificateAuthorityArn": arn, "clusterName": "demo"})
         where = ("--output-dir", str(FOLDER / "secrets"))
 

@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 
 from istio_pca import __version__, report
 from istio_pca.bundle import read
-from istio_pca.checks import problems
+from istio_pca.checks import judged
 from istio_pca.config import Config, parse
 from istio_pca.ensure import ensure, present, preview
 from istio_pca.errors import AuthorityError, ConfigError, ConfigProblem, IstioPcaError, RefusedError
@@ -144,9 +144,7 @@ def _verify(arguments: argparse.Namespace, config: Config, log: report.StoryLog)
         raise AuthorityError(
             f"there is no Secret {_target(config)}", hint="Run `istio-pca ensure`, or the Job of the chart."
         )
-    bundle, defects = read(found.data)
-    if bundle is not None:
-        defects = problems(bundle, _now())
+    bundle, defects = judged(read(found.data), _now())
     if bundle is None or defects:
         text = "\n".join([f"bad  {_target(config)}", *(f"  ✗ {problem.text}" for problem in defects)])
     else:

@@ -6,6 +6,7 @@ File names and layout: Istio, "Plug in CA Certificates"; istio/istio tools/certs
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -46,11 +47,11 @@ class Bundle:
     root_pem: bytes
     """root-cert.pem, byte for byte: istiod compares bytes, and takes any change for a new root."""
 
-    @property
+    @functools.cached_property
     def roots(self) -> tuple[x509.Certificate, ...]:
         return tuple(x509.load_pem_x509_certificates(self.root_pem))
 
-    @property
+    @functools.cached_property
     def path(self) -> tuple[x509.Certificate, ...]:
         """Intermediate to root: the chain, and the root that signed its last member if the chain leaves it out."""
         if self.chain[-1] in self.roots:

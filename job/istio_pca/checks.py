@@ -25,6 +25,14 @@ _CURVES: Final = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
 _DIGESTS: Final = frozenset({"sha256", "sha384", "sha512"})
 
 
+def judged(
+    taken: tuple[Bundle | None, tuple[Problem, ...]], now: datetime
+) -> tuple[Bundle | None, tuple[Problem, ...]]:
+    """What `read` or `assemble` gave, with every problem: of its form, or if it has one, of what it holds."""
+    bundle, defects = taken
+    return bundle, defects if bundle is None else problems(bundle, now)
+
+
 def problems(bundle: Bundle, now: datetime) -> tuple[Problem, ...]:
     """Every defect of the bundle at `now`. Empty: istiod takes it, and workloads signed with it trust each other."""
     try:

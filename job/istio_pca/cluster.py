@@ -103,16 +103,16 @@ class ClusterSecrets:
             if error.status == 404 and missing_is_none:
                 return {}
             named = name or str((body or {})["metadata"]["name"])
-            raise self._classified(error, f"{method} {kind} {self._namespace}/{named}") from None
+            raise self._classified(error, method, f"{kind} {self._namespace}/{named}") from None
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             raise TransientError(f"the Kubernetes API does not answer: {one_line(error)}") from None
 
-    def _classified(self, error: ApiException, what: str) -> IstioPcaError:
-        text = f"Kubernetes, {what}: {_message(error)}"
+    def _classified(self, error: ApiException, method: str, what: str) -> IstioPcaError:
+        text = f"Kubernetes, {method} {what}: {_message(error)}"
         match error.status:
             case 409:
                 return ConflictError(text)
-            case 404 if not what.startswith("POST"):
+            case 404 if method != "POST":
                 return ConflictError(text)  # it was there when it was read
             case 404:
                 return RefusedError(text, hint=f"Create the namespace: kubectl create namespace {self._namespace}")

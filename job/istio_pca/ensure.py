@@ -17,11 +17,11 @@ from cryptography import x509
 
 from istio_pca.authority import Authority
 from istio_pca.bundle import ROOT, Bundle, assemble, certificates
-from istio_pca.checks import describe, problems
+from istio_pca.checks import describe, judged
 from istio_pca.config import Config, duration
 from istio_pca.errors import (
     BusyError,
-    ConflictError,
+    DisturbedError,
     RefusedError,
     RequestRejectedError,
 )
@@ -65,7 +65,7 @@ def ensure(config: Config, world: World) -> Outcome:
         IstioPcaError: classified; what was there before is untouched.
     """
     call = retrying(config, world)
-    again = call.copy(retry=tenacity.retry_if_exception_type((ConflictError, BusyError)))
+    again = call.copy(retry=tenacity.retry_if_exception_type(DisturbedError))
     return again(_Run(config, world, call).turn)
 
 
@@ -93,14 +93,6 @@ def look(config: Config, world: World, call: Callable[..., Any]) -> tuple[Secret
     return found, decide(config, found, pending, world.clock.now())
 
 
-def draft(config: Config, authority: Authority, csr: str, now: datetime) -> tuple[SigningRequest, str]:
-    """The request for this config under this authority, and the warning if its life had to be cut."""
-    end, warning = authority.latest_end(duration(config.cacerts.validity), now)
-    template = authority.template_arn(config.cacerts.path_length)
-    request = SigningRequest(authority.arn, template, authority.signing_algorithm, csr, int(end.timestamp()))
-    return request, warning
-
-
 class _Run:
     """One run of the story. A turn that is disturbed by another run starts again from what is then there."""
 
@@ -111,6 +103,13 @@ class _Run:
     @functools.cached_property
     def _private_ca(self) -> PrivateCA:
         return self._call(self._world.connect)
+
+    @functools.cached_property
+    def _chain(self) -> list[x509.Certificate]:
+        """The private CA's own certificate and those above it, the root last: asked once, whoever wants it."""
+        private_ca = self._private_ca
+        with self._log.phase("describe"):
+            return certificates(self._call(private_ca.chain).encode())
 
     def turn(self) -> Outcome:
         """Decide and act."""
@@ -133,7 +132,7 @@ class _Run:
                 return self._finish(found, self._open(self._describe(None)), reason)
             case Renew(reason, bundle, outlast):
                 authority = self._describe(bundle)
-                if outlast and self._end(authority) <= outlast:
+                if outlast and self._latest_end(authority)[0] <= outlast:
                     self._log.warning("the private CA ends too soon to sign a longer one: renew the private CA")
                     return self._outcome("kept", "a new one would not last longer", bundle, found)
                 return self._finish(found, self._open(authority), reason)
@@ -152,16 +151,21 @@ class _Run:
         if not isinstance(decision, Issue | Replace | Renew):
             return decision, None
         authority = self._describe(decision.bundle if isinstance(decision, Renew) else None)
-        request, warning = draft(self._config, authority, "", self._now())
-        if warning:
-            self._log.warning(warning)
-        return decision, request
+        return decision, self._draft(authority, "")
 
     def _now(self) -> datetime:
         return self._world.clock.now()
 
-    def _end(self, authority: Authority) -> datetime:
-        return draft(self._config, authority, "", self._now())[0].end
+    def _latest_end(self, authority: Authority) -> tuple[datetime, str]:
+        return authority.latest_end(duration(self._config.cacerts.validity), self._now())
+
+    def _draft(self, authority: Authority, csr: str) -> SigningRequest:
+        """The request under this authority; that its life had to be cut is told."""
+        end, warning = self._latest_end(authority)
+        if warning:
+            self._log.warning(warning)
+        template = authority.template_arn(self._config.cacerts.path_length)
+        return SigningRequest(authority.arn, template, authority.signing_algorithm, csr, int(end.timestamp()))
 
     def _describe(self, present: Bundle | None) -> Authority:
         """Ask about the CA, before anything is bought: can it sign, and has it the root that the mesh trusts?"""
@@ -169,16 +173,13 @@ class _Run:
         with self._log.phase("describe"):
             authority: Authority = self._call(private_ca.describe)
             trusted = present.root_pem if present else self._call(self._store.mesh_root)
-            if trusted and self._config.cacerts.when_mesh_runs == "refuse":
-                _same_root(certificates(self._call(private_ca.chain).encode())[-1], trusted)
+        if trusted and self._config.cacerts.when_mesh_runs == "refuse":
+            _must_trust(trusted, self._chain[-1])
         return authority
 
     def _signed(self, bundle: Bundle) -> bool:
         """Whether the private CA itself signed it."""
-        private_ca = self._private_ca
-        with self._log.phase("describe"):
-            chain = certificates(self._call(private_ca.chain).encode())
-        return list(bundle.path[1:]) == chain
+        return list(bundle.path[1:]) == self._chain
 
     def _adopt(self, decision: Adopt) -> Outcome:
         """Make it ours by what is written on it; its content stays as it is."""
@@ -191,9 +192,7 @@ class _Run:
     def _open(self, authority: Authority) -> Journal:
         """Write down the key and the whole request, so that every later run can send the same."""
         key = new_key(self._config.cacerts.key_algorithm)
-        request, warning = draft(self._config, authority, new_csr(key, self._config), self._now())
-        if warning:
-            self._log.warning(warning)
+        request = self._draft(authority, new_csr(key, self._config))
         journal = Journal(NAME, request, key_pem(key), spec_digest(self._config))
         with self._log.phase("journal"):
             return Journal.from_secret(self._call(self._store.create, journal.to_secret()))
@@ -236,21 +235,20 @@ class _Run:
         with self._log.phase("wait"):
             issued = self._call(self._private_ca.certificate, journal.certificate_arn)
         with self._log.phase("verify"):
-            bundle, defects = assemble(
+            taken = assemble(
                 issued.certificate,
                 issued.chain,
                 journal.key,
                 root_in_chain=self._config.cacerts.root_in_chain,
                 root_before=found.data[ROOT] if found else b"",
             )
-            if bundle is not None:
-                defects = problems(bundle, self._now())
+            bundle, defects = judged(taken, self._now())
             if bundle is None or defects:
                 raise RequestRejectedError(
                     f"the certificate {journal.certificate_arn} fails the checks: {describe(defects)}"
                 )
             if found and self._config.cacerts.when_mesh_runs == "refuse":
-                _same_root(bundle.path[-1], found.data[ROOT])
+                _must_trust(found.data[ROOT], bundle.path[-1])
         return bundle
 
     def _outcome(self, action: str, reason: str, bundle: Bundle, secret: Secret | None) -> Outcome:
@@ -258,7 +256,7 @@ class _Run:
         return Outcome(action, reason, bundle, arn, renew_at(self._config, bundle))
 
 
-def _same_root(root: x509.Certificate, trusted: bytes) -> None:
+def _must_trust(trusted: bytes, root: x509.Certificate) -> None:
     """Raise RefusedError unless the mesh, which trusts the roots in `trusted` (PEM), trusts this one."""
     roots = certificates(trusted)
     if root not in roots:

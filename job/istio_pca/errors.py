@@ -110,13 +110,20 @@ class NotIssuedYetError(TransientError):
     reason = "NotIssuedYet"
 
 
-class BusyError(TransientError):
+class DisturbedError(TransientError):
+    """Another run was faster or is at work. Repeating the call would not help: all is looked at and decided anew."""
+
+    reason = "Disturbed"
+    retriable = False
+
+
+class BusyError(DisturbedError):
     """Another run, with another config, has a request open."""
 
     reason = "Busy"
 
 
-class ConflictError(TransientError):
+class ConflictError(DisturbedError):
     """Somebody else changed the Secret between our reading and our writing: read and decide again."""
 
     reason = "Conflict"

@@ -157,9 +157,8 @@ def _translated(action: str, resource: str = "") -> Iterator[None]:
     try:
         yield
     except botocore.exceptions.ClientError as error:
-        raise _classified(
-            error, action, resource
-        ) from None  # the cause may quote headers; the message says all that helps
+        # without its cause, which may quote headers; the message says all that helps
+        raise _classified(error, action, resource) from None
     except botocore.exceptions.NoCredentialsError:
         raise NoCredentialsError("there are no AWS credentials in the environment") from None
     except (botocore.exceptions.HTTPClientError, botocore.exceptions.ConnectionError) as error:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from istio_pca.bundle import Bundle, Problem, read
-from istio_pca.checks import describe, problems
+from istio_pca.checks import describe, judged
 from istio_pca.config import Config, duration
 from istio_pca.journal import Journal
 from istio_pca.request import key_pem, spec_digest
@@ -97,9 +97,7 @@ def decide(config: Config, found: Secret | None, pending: Journal | None, now: d
     again = _open_request(config, pending, now)
     if found is None:
         return again or Issue("there was no Secret")
-    bundle, defects = read(found.data)
-    if bundle is not None:
-        defects = problems(bundle, now)
+    bundle, defects = judged(read(found.data), now)
     if SPEC not in found.annotations:
         return _foreign(config, found, bundle, defects, again)
     if bundle is None or not _only_expired(defects):

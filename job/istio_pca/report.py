@@ -19,7 +19,7 @@ from istio_pca.errors import IstioPcaError
 from istio_pca.plan import Decision
 
 _WIDTH: Final = 48
-_BOLD, _DIM, _GREEN, _YELLOW, _RED, _PLAIN = "\033[1m", "\033[2m", "\033[32m", "\033[33m", "\033[31m", "\033[0m"
+_BOLD, _DIM, _YELLOW, _RED, _PLAIN = "\033[1m", "\033[2m", "\033[33m", "\033[31m", "\033[0m"
 
 
 class StoryLog:
@@ -97,17 +97,13 @@ def chain_tree(bundle: Bundle) -> str:
         branch = "   " * (depth - 1) + "└─ " if depth else ""
         rows.append((branch + certificate.subject.rfc4514_string(), kind(certificate), certificate))
     widest = max(len(name) for name, _, _ in rows)
-    lines = [f"  {name:<{widest}}  {key:<9} until {end(certificate):%Y-%m-%d}" for name, key, certificate in rows]
+    lines = [f"  {name:<{widest}}  {key:<9} until {one.not_valid_after_utc:%Y-%m-%d}" for name, key, one in rows]
     return "\n".join([*lines[:-1], lines[-1] + "  ← istiod signs with this"])
 
 
 def bundle_text(headline: str, bundle: Bundle, renew_after: datetime, now: datetime) -> str:
     """A bundle for people: what is said of it, its chain, its life."""
     return "\n\n".join((headline, chain_tree(bundle), time_line(bundle, renew_after, now)))
-
-
-def end(certificate: x509.Certificate) -> datetime:
-    return certificate.not_valid_after_utc
 
 
 def time_line(bundle: Bundle, renew_after: datetime, now: datetime) -> str:

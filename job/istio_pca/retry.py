@@ -10,7 +10,7 @@ from typing import Final
 import tenacity
 
 from istio_pca.config import Config, duration
-from istio_pca.errors import BusyError, ConflictError, IstioPcaError, NotIssuedYetError
+from istio_pca.errors import IstioPcaError, NotIssuedYetError
 from istio_pca.ports import World
 
 POLL_FIRST: Final = 0.2
@@ -31,8 +31,7 @@ def retrying(config: Config, world: World) -> tenacity.Retrying:
         return polling(state) if isinstance(error(state), NotIssuedYetError) else backing_off(state)
 
     def worth_another_try(error: BaseException) -> bool:
-        # a conflict is not retried but decided anew, by the turn
-        return isinstance(error, IstioPcaError) and error.retriable and not isinstance(error, ConflictError | BusyError)
+        return isinstance(error, IstioPcaError) and error.retriable
 
     def report(state: tenacity.RetryCallState) -> None:
         failure = error(state)

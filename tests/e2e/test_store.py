@@ -1,21 +1,19 @@
-"""The port SecretStore on a real API server, by the real client; for folders see tests/unit/test_directory.py."""
+"""The port SecretStore on a real API server, by the real client: its laws, and what a cluster adds."""
 
 from __future__ import annotations
 
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 
 from e2e.kubernetes import kubectl, namespace, remove_namespaces
 from istio_pca.cluster import ClusterSecrets
-from istio_pca.errors import ConfigError, ConflictError, DeniedError, RefusedError
-from istio_pca.secret import Secret
+from istio_pca.errors import ConfigError, DeniedError, RefusedError
+from store_laws import SECRET, StoreLaws
 
 NAMESPACE = "store-test"
-SECRET = Secret("cacerts", {"ca-key.pem": b"key\x00\xff", "ca-cert.pem": b"cert"}, {"a/b": "1"}, {"l": "2"})
 
 
 @pytest.fixture(scope="module")
@@ -31,48 +29,8 @@ def store(place: str) -> ClusterSecrets:
     return ClusterSecrets(place, kubeconfig=os.environ["KUBECONFIG"])
 
 
-def test_what_is_written_is_read(store: ClusterSecrets) -> None:
-    """Data, labels, annotations, type and version come back as they were."""
-    assert store.read("cacerts") is None
-
-    written = store.create(SECRET)
-
-    assert store.read("cacerts") == written
-    assert replace(written, version="", created=None) == SECRET
-
-
-def test_create_once(store: ClusterSecrets) -> None:
-    """Of two that create, the second is told."""
-    store.create(SECRET)
-
-    with pytest.raises(ConflictError):
-        store.create(SECRET)
-
-
-def test_replace_only_what_was_seen(store: ClusterSecrets) -> None:
-    """Whoever read an older version may not overwrite the newer; nor make anew what was deleted."""
-    first = store.create(SECRET)
-    second = store.replace(replace(first, data={"ca-key.pem": b"two"}))
-
-    with pytest.raises(ConflictError):
-        store.replace(replace(first, data={"ca-key.pem": b"three"}))
-    assert store.read("cacerts") == second
-    store.delete(second)
-    with pytest.raises(ConflictError):
-        store.replace(second)
-
-
-def test_delete_only_what_was_seen(store: ClusterSecrets) -> None:
-    """A newer version is not deleted; none there is as good as deleted."""
-    first = store.create(SECRET)
-    second = store.replace(replace(first, data={"ca-key.pem": b"two"}))
-
-    with pytest.raises(ConflictError):
-        store.delete(first)
-    store.delete(second)
-    store.delete(second)
-
-    assert store.read("cacerts") is None
+class TestLaws(StoreLaws):
+    """Of the port, on a real API server."""
 
 
 def test_a_namespace_that_is_not_there(place: str) -> None:

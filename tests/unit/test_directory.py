@@ -1,4 +1,4 @@
-"""The port SecretStore as folders. The same laws hold in a cluster: tests/e2e/test_store.py."""
+"""The port SecretStore as folders: its laws, and what folders must do besides."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ from pathlib import Path
 import pytest
 
 from istio_pca.directory import DirectorySecrets
-from istio_pca.errors import ConfigError, ConflictError
-from istio_pca.secret import Secret
-
-SECRET = Secret("cacerts", {"ca-key.pem": b"key", "ca-cert.pem": b"cert"}, {"a": "1"}, {"l": "2"})
+from istio_pca.errors import ConfigError
+from store_laws import SECRET, StoreLaws
 
 
 @pytest.fixture
@@ -20,16 +18,12 @@ def store(tmp_path: Path) -> DirectorySecrets:
     return DirectorySecrets(tmp_path / "out", "istio-system")
 
 
+class TestLaws(StoreLaws):
+    """Of the port, on folders."""
+
+
 def names(folder: Path) -> set[str]:
     return {path.name for path in folder.rglob("*")}
-
-
-def test_what_is_written_is_read(store: DirectorySecrets) -> None:
-    """Data, labels, annotations, type and version come back as they were."""
-    written = store.create(SECRET)
-
-    assert store.read("cacerts") == written
-    assert replace(written, version="", created=None) == SECRET
 
 
 def test_looking_makes_nothing(store: DirectorySecrets, tmp_path: Path) -> None:
@@ -47,40 +41,6 @@ def test_modes(store: DirectorySecrets, tmp_path: Path) -> None:
     modes = {stat.S_IMODE(path.lstat().st_mode) for path in (tmp_path / "out").rglob("*") if not path.is_symlink()}
 
     assert modes == {0o600, 0o700}
-
-
-def test_create_once(store: DirectorySecrets) -> None:
-    """Of two that create, the second is told."""
-    store.create(SECRET)
-
-    with pytest.raises(ConflictError):
-        store.create(SECRET)
-
-
-def test_replace_only_what_was_seen(store: DirectorySecrets) -> None:
-    """Whoever read an older version may not overwrite the newer."""
-    first = store.create(SECRET)
-    second = store.replace(replace(first, data={"ca-key.pem": b"two"}))
-
-    with pytest.raises(ConflictError):
-        store.replace(replace(first, data={"ca-key.pem": b"three"}))
-    found = store.read("cacerts")
-
-    assert found == second
-    assert dict(second.data) == {"ca-key.pem": b"two"}
-
-
-def test_delete_only_what_was_seen(store: DirectorySecrets) -> None:
-    """A newer version is not deleted; none there is as good as deleted."""
-    first = store.create(SECRET)
-    second = store.replace(first)
-
-    with pytest.raises(ConflictError):
-        store.delete(first)
-    store.delete(second)
-    store.delete(second)
-
-    assert store.read("cacerts") is None
 
 
 def test_nothing_is_left_over(store: DirectorySecrets, tmp_path: Path) -> None:
