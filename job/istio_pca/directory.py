@@ -37,10 +37,14 @@ class DirectorySecrets:
         if not version:
             return None
         stored = self._folder / version
-        notes = json.loads((stored / _NOTES).read_text())
+        try:
+            notes = json.loads((stored / _NOTES).read_text())
+            data = {file.name: file.read_bytes() for file in sorted((stored / _FILES).iterdir())}
+        except FileNotFoundError:  # another run swapped the link after we followed it
+            raise ConflictError(f"{self._folder / name} was changed by another run") from None
         return Secret(
             name=name,
-            data={file.name: file.read_bytes() for file in sorted((stored / _FILES).iterdir())},
+            data=data,
             annotations=notes["annotations"],
             labels=notes["labels"],
             type=notes["type"],
@@ -62,11 +66,12 @@ class DirectorySecrets:
         return self._write(secret)
 
     def delete(self, secret: Secret) -> None:
-        present = self._version(secret.name)
-        if not present:
-            return
+        if not self._version(secret.name):
+            return  # before the lock, which would make the folder
         with self._locked():
             present = self._version(secret.name)
+            if not present:
+                return
             self._must_be(secret, present)
             (self._folder / secret.name).unlink()
             shutil.rmtree(self._folder / present)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import stat
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from istio_pca.directory import DirectorySecrets
-from istio_pca.errors import ConfigError
+from istio_pca.errors import ConfigError, ConflictError
 from store_laws import SECRET, StoreLaws
 
 
@@ -75,3 +76,12 @@ def test_a_place_that_is_no_folder(tmp_path: Path) -> None:
 
     with pytest.raises(ConfigError):
         DirectorySecrets(tmp_path / "out", "istio-system").create(SECRET)
+
+
+def test_a_version_that_goes_while_it_is_read(store: DirectorySecrets, tmp_path: Path) -> None:
+    """A reader that followed the link just before it was swapped is told to look again; no other error escapes."""
+    written = store.create(SECRET)
+    shutil.rmtree(tmp_path / "out" / "istio-system" / written.version)
+
+    with pytest.raises(ConflictError):
+        store.read("cacerts")
