@@ -62,6 +62,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         arguments = _arguments().parse_args(argv)
         config = _config(arguments, os.environ)
+        if not config.cacerts.enabled:
+            text = "disabled: the config says cacerts.enabled: false"
+            return _show(arguments, text, target=_target(config), action="disabled")
         verb, _ = _VERBS[arguments.verb]
         return verb(arguments, config, log)
     except IstioPcaError as error:
@@ -86,10 +89,6 @@ def _failed(log: report.StoryLog, error: IstioPcaError) -> int:
 
 
 def _ensure(arguments: argparse.Namespace, config: Config, log: report.StoryLog) -> int:
-    if not config.cacerts.enabled:
-        return _show(
-            arguments, "disabled: the config says cacerts.enabled: false", target=_target(config), action="disabled"
-        )
     outcome = ensure(config, _world(arguments, config, log))
     bundle = outcome.bundle
     headline = f"{outcome.action}  {_target(config)}: {outcome.reason}"

@@ -300,11 +300,12 @@ def test_bad_config(cli: Cli, emulator: Emulator, text: str) -> None:
     assert (answer.returncode, operations(emulator), cli.secrets.exists()) == (10, [], False)
 
 
-def test_disabled(cli: Cli) -> None:
-    """`cacerts.enabled: false` does nothing, and is no error."""
+@pytest.mark.parametrize("verb", ["ensure", "plan", "verify"])
+def test_disabled(cli: Cli, verb: str) -> None:
+    """`cacerts.enabled: false` does nothing, is no error, and every verb says the same."""
     arn = "arn:aws:acm-pca:eu-west-1:111122223333:certificate-authority/x"
 
-    result = cli.result("ensure", certificateAuthorityArn=arn, cacerts={"enabled": False})
+    result = cli.result(verb, certificateAuthorityArn=arn, cacerts={"enabled": False})
 
     assert result["action"] == "disabled"
 
