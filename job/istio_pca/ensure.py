@@ -21,6 +21,7 @@ from istio_pca.checks import describe, judged
 from istio_pca.config import Config, duration
 from istio_pca.errors import (
     BusyError,
+    ConflictError,
     DisturbedError,
     RefusedError,
     RequestRejectedError,
@@ -129,13 +130,13 @@ class _Run:
                 self._call(self._store.delete, journal.to_secret())
                 return self.turn()
             case Issue(reason) | Replace(reason):
-                return self._finish(found, self._open(self._describe(None)), reason)
+                return self._finish(found, self._open(self._describe(None), found), reason)
             case Renew(reason, bundle, outlast):
                 authority = self._describe(bundle)
                 if outlast and self._latest_end(authority)[0] <= outlast:
                     self._log.warning("the private CA ends too soon to sign a longer one: renew the private CA")
                     return self._outcome("kept", "a new one would not last longer", bundle, found)
-                return self._finish(found, self._open(authority), reason)
+                return self._finish(found, self._open(authority, found), reason)
             case Resume(reason, journal):
                 return self._finish(found, journal, reason)
             case Adopt():
@@ -189,13 +190,21 @@ class _Run:
             self._call(self._store.replace, adopted)
         return self._outcome("adopted", decision.reason, bundle, adopted)
 
-    def _open(self, authority: Authority) -> Journal:
-        """Write down the key and the whole request, so that every later run can send the same."""
+    def _open(self, authority: Authority, found: Secret | None) -> Journal:
+        """Write down the key and the whole request, so that every later run can send the same.
+
+        There can be only one journal: who holds it looks once more whether a run that has ended since made it needless.
+        """
         key = new_key(self._config.cacerts.key_algorithm)
         request = self._draft(authority, new_csr(key, self._config))
         journal = Journal(NAME, request, key_pem(key), spec_digest(self._config))
         with self._log.phase("journal"):
-            return Journal.from_secret(self._call(self._store.create, journal.to_secret()))
+            stored = self._call(self._store.create, journal.to_secret())
+            now = self._call(self._store.read, NAME)
+            if (now and now.version) != (found and found.version):
+                self._call(self._store.delete, stored)
+                raise ConflictError(f"the Secret {NAME} was written by another run")
+            return Journal.from_secret(stored)
 
     def _finish(self, found: Secret | None, journal: Journal, reason: str) -> Outcome:
         """From an open request to the Secret."""

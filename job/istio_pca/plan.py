@@ -108,6 +108,8 @@ def decide(config: Config, found: Secret | None, pending: Journal | None, now: d
         return again or Renew("it was made for another config", bundle, None)
     due = renew_at(config, bundle)
     if now < due:
+        if pending is not None and not _may_be_alive(config, pending, now):
+            return Discard("its certificate is not needed", pending)
         return Keep(f"valid until {_day(bundle.not_after)}, due for renewal {_day(due)}", bundle)
     return again or Renew(f"due since {_day(due)}, ends {_day(bundle.not_after)}", bundle, bundle.not_after)
 
@@ -132,13 +134,17 @@ def _open_request(config: Config, pending: Journal | None, now: datetime) -> Res
         return None
     created = pending.created or now
     if pending.spec != spec_digest(config):
-        if now - created < duration(config.retry_for):
-            # no run lasts longer than its window, so a young journal may belong to a run that is alive
+        if _may_be_alive(config, pending, now):
             return Wait("a run with another config has a request open")
         return Discard("it was opened for another config", pending)
     if now >= pending.request.end - _a_third(pending.request.end - created):
         return Discard("its certificate would be due for renewal at once", pending)
     return Resume("a request was open", pending)
+
+
+def _may_be_alive(config: Config, pending: Journal, now: datetime) -> bool:
+    """No run lasts longer than its window, so only a young journal may belong to a run that is alive."""
+    return now - (pending.created or now) < duration(config.retry_for)
 
 
 def _a_third(span: timedelta) -> timedelta:

@@ -51,7 +51,12 @@ TABLE = {
     "an old request for another config": (None, journal(spec="other", age=timedelta(seconds=210)), Discard),
     "a healthy one": (stored(GOOD), None, Keep),
     "a healthy one, and its own journal": (stored(GOOD), journal(key_pem(GOOD.key)), Discard),
-    "a healthy one, and a request that is not needed": (stored(GOOD), journal(), Keep),
+    "a healthy one, and a young request that is not needed": (stored(GOOD), journal(), Keep),
+    "a healthy one, and an old request that is not needed": (
+        stored(GOOD),
+        journal(age=timedelta(seconds=210)),
+        Discard,
+    ),
     "one that is due": (stored(DUE), None, Renew),
     "one that is due, and an open request": (stored(DUE), journal(), Resume),
     "one that has ended": (stored(ENDED), None, Renew),
