@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check
 
-.PHONY: help demo test lint unit wire chart emulator e2e docs schema lock clean
+.PHONY: help demo test lint unit wire chart emulator e2e audit sbom docs schema lock clean
 help:
 	@sed -n 's/^# make/make/p' Makefile
 
@@ -34,6 +34,7 @@ lint: .venv/dev.stamp
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python tests/chart/values_schema.py --check
 	$(BIN)/python tests/troubleshooting.py --check
+	PYTHONPATH=tests $(BIN)/python tests/reliability.py --check
 
 unit wire chart emulator: .venv/dev.stamp
 	$(BIN)/pytest tests/$@ -q
@@ -41,9 +42,25 @@ unit wire chart emulator: .venv/dev.stamp
 e2e: .venv/dev.stamp
 	tests/cluster/e2e
 
-# after a change of job/istio_pca/errors.py
+# what is known to be wrong with the locked dependencies, and the list of them (CycloneDX); both in a venv of their own
+AUDIT := .venv-audit/bin
+$(AUDIT)/done.stamp: requirements/audit.txt
+	$(PYTHON) -m venv .venv-audit
+	$(AUDIT)/pip --disable-pip-version-check install --quiet --require-hashes -r requirements/audit.txt
+	@touch $@
+
+audit: $(AUDIT)/done.stamp
+	$(AUDIT)/pip-audit --strict --disable-pip --require-hashes -r requirements/job.txt
+
+sbom: $(AUDIT)/done.stamp
+	@mkdir -p build
+	$(AUDIT)/cyclonedx-py requirements --output-reproducible --pyproject pyproject.toml --of JSON -o build/sbom.cdx.json requirements/job.txt
+	@echo build/sbom.cdx.json
+
+# after a change of job/istio_pca/errors.py or tests/reliability_rows.py
 docs: .venv/dev.stamp
 	$(BIN)/python tests/troubleshooting.py
+	PYTHONPATH=tests $(BIN)/python tests/reliability.py
 
 # after a change of job/istio_pca/config.py
 schema: .venv/dev.stamp
@@ -57,6 +74,7 @@ lock: .venv/dev.stamp
 	$(UV) --group emulator -o requirements/emulator.txt
 	$(UV) --group dev pyproject.toml -o requirements/dev.txt
 	$(UV) --no-deps requirements/tools.in -o requirements/tools.txt
+	$(UV) requirements/audit.in -o requirements/audit.txt
 
 clean:
-	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf .venv .venv-audit build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

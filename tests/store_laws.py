@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
 from istio_pca.errors import ConflictError
-from istio_pca.ports import SecretStore
+from istio_pca.ports import Announcement, SecretStore
 from istio_pca.secret import Secret
 
 SECRET = Secret("cacerts", {"ca-key.pem": b"key\x00\xff", "ca-cert.pem": b"cert"}, {"a/b": "1"}, {"l": "2"})
@@ -44,6 +45,16 @@ class StoreLaws:
         store.delete(second)
         with pytest.raises(ConflictError):
             store.replace(second)
+
+    def test_news_are_told_or_not(self, store: SecretStore) -> None:
+        """However long they are, and told twice at once: no exception, and no Secret is touched."""
+        kept = store.create(SECRET)
+        news = Announcement("Issued", "x" * 5000, datetime.now(UTC))
+
+        store.announce(news)
+        store.announce(news)
+
+        assert store.read("cacerts") == kept
 
     def test_delete_only_what_was_seen(self, store: SecretStore) -> None:
         """A newer version is not deleted; none there is as good as deleted."""

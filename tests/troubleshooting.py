@@ -17,6 +17,7 @@ HEAD = """# When it fails
 
 A run that fails says why in the last line of its log, in `kubectl describe pod` (the container's last state), and with
 Helm 3.18 and newer in Helm's own output.
+It is also an Event on the Secret: `kubectl events --namespace istio-system --for secret/cacerts`.
 The line has a `reason`, which is looked up here, a `message` with what failed on what, and a `hint` for this very case.
 
 ```

@@ -45,8 +45,17 @@ annotations: {{- mergeOverwrite (dict) (.more | default dict) $hook | toYaml | n
 {{- $unit := dict "s" 1 "m" 60 "h" 3600 "d" 86400 }}
 {{- $text := .Values.config.retryFor }}
 {{- $retry := mul (regexFind "^[0-9]+" $text) (get $unit (regexFind "[smhd]$" $text)) }}
-{{- if ge ($retry | int) (.Values.job.activeDeadlineSeconds | int) }}
-{{- fail (printf "\n\nconfig.retryFor (%s) must be shorter than job.activeDeadlineSeconds (%d): the Job would be ended before it can say why it failed.\n" $text (.Values.job.activeDeadlineSeconds | int)) }}
+{{- $deadline := .Values.job.activeDeadlineSeconds | int }}
+{{- $installer := .Values.job.installerTimeoutSeconds | int }}
+{{- $waits := index (list 0 10 30 70) (.Values.job.backoffLimit | int) }}
+{{- if gt (add $retry 30 | int) $deadline }}
+{{- fail (printf "\n\nconfig.retryFor (%s) must be at least 30 seconds shorter than job.activeDeadlineSeconds (%d): the Job would be ended before it can say why it failed.\n" $text $deadline) }}
+{{- end }}
+{{- if ge $deadline $installer }}
+{{- fail (printf "\n\njob.activeDeadlineSeconds (%d) must be shorter than job.installerTimeoutSeconds (%d): Helm would give up before the Job says why it failed.\n  Raise both: --set job.installerTimeoutSeconds=N and --timeout Ns\n" $deadline $installer) }}
+{{- end }}
+{{- if ge $waits $deadline }}
+{{- fail (printf "\n\njob.backoffLimit (%d) does not fit into job.activeDeadlineSeconds (%d): the waits between the Pods alone are %d seconds.\n" (.Values.job.backoffLimit | int) $deadline $waits) }}
 {{- end }}
 {{- end }}
 

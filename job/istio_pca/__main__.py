@@ -23,7 +23,7 @@ from istio_pca.config import Config, parse
 from istio_pca.ensure import ensure, present, preview
 from istio_pca.errors import AuthorityError, ConfigError, ConfigProblem, IstioPcaError, RefusedError
 from istio_pca.plan import Refuse, renew_at
-from istio_pca.ports import Clock, PrivateCA, SecretStore, World
+from istio_pca.ports import Announcement, Clock, PrivateCA, SecretStore, World
 from istio_pca.secret import NAME
 
 CONFIG_VARIABLE = "ISTIO_PCA_CONFIG"
@@ -89,8 +89,16 @@ def _failed(log: report.StoryLog, error: IstioPcaError) -> int:
 
 
 def _ensure(arguments: argparse.Namespace, config: Config, log: report.StoryLog) -> int:
-    outcome = ensure(config, _world(arguments, config, log))
+    world = _world(arguments, config, log)
+    try:
+        outcome = ensure(config, world)
+    except IstioPcaError as error:
+        world.store.announce(Announcement(error.reason, f"{error.message}. {error.hint}", _now(), warning=True))
+        raise
     bundle = outcome.bundle
+    if outcome.action != "kept":
+        text = f"{outcome.reason}; serial {bundle.serial}, until {bundle.not_after:%Y-%m-%d}"
+        world.store.announce(Announcement(outcome.action.capitalize(), text, _now()))
     headline = f"{outcome.action}  {_target(config)}: {outcome.reason}"
     text = report.bundle_text(headline, bundle, outcome.renew_after, _now())
     text += "\n\n" + report.files_table(bundle.files())

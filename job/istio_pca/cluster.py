@@ -8,8 +8,9 @@ code that one kind of object does not need. Source: Kubernetes API reference, Se
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import urllib3
@@ -27,12 +28,15 @@ from istio_pca.errors import (
     TransientError,
     one_line,
 )
-from istio_pca.secret import Secret
+from istio_pca.ports import Announcement
+from istio_pca.secret import NAME, Secret
 
 _MESH_ROOT: Final = "istio-ca-root-cert"
 """istiod keeps it in every namespace, its own too; it outlives istiod."""
 _TIMEOUT: Final = (3.05, 10)
 """Seconds to connect, and between bytes."""
+_LONGEST_NEWS: Final = 1024
+"""Characters; the API server refuses an Event with more."""
 
 
 class ClusterSecrets:
@@ -78,6 +82,28 @@ class ClusterSecrets:
     def delete(self, secret: Secret) -> None:
         only = {"preconditions": {"resourceVersion": secret.version}} if secret.version else {}
         self._call("DELETE", secret.name, {"apiVersion": "v1", "kind": "DeleteOptions", **only}, missing_is_none=True)
+
+    def announce(self, news: Announcement) -> None:
+        with contextlib.suppress(IstioPcaError):  # the same is in the log and in the result
+            self._call("POST", "", self._event(news), kind="events")
+
+    def _event(self, news: Announcement) -> dict[str, Any]:
+        """Source: Kubernetes API reference, Event v1 core. `kubectl events --for secret/cacerts` shows it."""
+        moment = news.at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        about = {"apiVersion": "v1", "kind": "Secret", "namespace": self._namespace, "name": NAME}
+        return {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"name": f"{NAME}.{int(news.at.timestamp() * 1e6):x}"},
+            "involvedObject": about,
+            "type": "Warning" if news.warning else "Normal",
+            "reason": news.reason,
+            "message": one_line(news.text, _LONGEST_NEWS - 1),
+            "source": {"component": "istio-pca"},
+            "firstTimestamp": moment,
+            "lastTimestamp": moment,
+            "count": 1,
+        }
 
     def _call(
         self,
@@ -162,6 +188,7 @@ def _parsed(answer: dict[str, Any]) -> Secret:
         type=answer.get("type", "Opaque"),
         version=metadata.get("resourceVersion", ""),
         created=datetime.fromisoformat(metadata["creationTimestamp"]),
+        immutable=bool(answer.get("immutable")),
     )
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from istio_pca.errors import ConfigError, ConfigProblem, ConflictError
+from istio_pca.ports import Announcement
 from istio_pca.secret import Secret
 
 _FILES: Final = "data"
@@ -51,6 +52,9 @@ class DirectorySecrets:
             version=version,
             created=datetime.fromisoformat(notes["created"]),
         )
+
+    def announce(self, news: Announcement) -> None:
+        """Nobody watches a folder."""
 
     def mesh_root(self) -> bytes:
         """A copy of the ConfigMap may lie there; in a folder there is no mesh that would have put it there."""

@@ -16,10 +16,11 @@ import tenacity
 from cryptography import x509
 
 from istio_pca.authority import Authority
-from istio_pca.bundle import ROOT, Bundle, assemble, certificates
+from istio_pca.bundle import ROOT, Bundle, assemble, certificates, signed_by
 from istio_pca.checks import describe, judged
 from istio_pca.config import Config, duration
 from istio_pca.errors import (
+    AuthorityError,
     BusyError,
     ConflictError,
     DisturbedError,
@@ -110,7 +111,10 @@ class _Run:
         """The private CA's own certificate and those above it, the root last: asked once, whoever wants it."""
         private_ca = self._private_ca
         with self._log.phase("describe"):
-            return certificates(self._call(private_ca.chain).encode())
+            found = certificates(self._call(private_ca.chain).encode())
+        if not found or not signed_by(found[-1], found[-1]):
+            raise AuthorityError("the chain that ACM PCA gives for the private CA does not end with a root")
+        return found
 
     def turn(self) -> Outcome:
         """Decide and act."""

@@ -6,6 +6,7 @@ Source: AWS Private CA API Reference; errors as they are seen, since several are
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC
@@ -90,10 +91,11 @@ class AcmPca:
                 raise NoCredentialsError("there are no AWS credentials in the environment")
         if config.role_arn:
             session = _assumed(session, config)
+        self._session = session
         self._client = session.client("acm-pca")
 
     def describe(self) -> Authority:
-        with _translated("acm-pca:DescribeCertificateAuthority", self._arn):
+        with self._asking("acm-pca:DescribeCertificateAuthority", self._arn):
             answer = self._client.describe_certificate_authority(CertificateAuthorityArn=self._arn)
             found = answer["CertificateAuthority"]
             not_after = found.get("NotAfter")
@@ -107,12 +109,12 @@ class AcmPca:
             )
 
     def chain(self) -> str:
-        with _translated("acm-pca:GetCertificateAuthorityCertificate", self._arn):
+        with self._asking("acm-pca:GetCertificateAuthorityCertificate", self._arn):
             answer = self._client.get_certificate_authority_certificate(CertificateAuthorityArn=self._arn)
             return f"{answer['Certificate']}\n{answer.get('CertificateChain') or ''}"
 
     def issue(self, request: SigningRequest) -> str:
-        with _translated("acm-pca:IssueCertificate", self._arn):
+        with self._asking("acm-pca:IssueCertificate", self._arn):
             answer = self._client.issue_certificate(
                 CertificateAuthorityArn=request.authority_arn,
                 Csr=request.csr.encode(),
@@ -124,9 +126,27 @@ class AcmPca:
             return str(answer["CertificateArn"])
 
     def certificate(self, certificate_arn: str) -> Issued:
-        with _translated("acm-pca:GetCertificate", certificate_arn):
+        with self._asking("acm-pca:GetCertificate", certificate_arn):
             answer = self._client.get_certificate(CertificateAuthorityArn=self._arn, CertificateArn=certificate_arn)
             return Issued(answer["Certificate"], answer["CertificateChain"])
+
+    @contextmanager
+    def _asking(self, action: str, resource: str) -> Iterator[None]:
+        """As `_translated`; a denial says who was denied, which is seldom who was meant."""
+        try:
+            with _translated(action, resource):
+                yield
+        except DeniedError as error:
+            raise DeniedError(f"{error.message}; this Pod or shell is {self._identity}", hint=error.hint) from None
+
+    @functools.cached_property
+    def _identity(self) -> str:
+        """Its ARN. Asked once, and only when denied; it needs no permission."""
+        try:
+            with _translated("sts:GetCallerIdentity"):
+                return str(self._session.client("sts").get_caller_identity()["Arn"])
+        except IstioPcaError:
+            return "somebody whom STS does not name"
 
 
 def _session(region: str, **credentials: str) -> boto3.Session:
@@ -174,7 +194,8 @@ def _translated(action: str, resource: str = "") -> Iterator[None]:
 def _classified(error: Any, action: str, resource: str) -> IstioPcaError:
     code = error.response.get("Error", {}).get("Code", "")
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    text = f"{action} on {resource}: {code}: {one_line(error.response.get('Error', {}).get('Message', ''))}"
+    what = f"{action} on {resource}" if resource else action
+    text = f"{what}: {code}: {one_line(error.response.get('Error', {}).get('Message', ''))}"
     if code == "RequestInProgressException":
         return NotIssuedYetError(text)
     if code in _DENIED:

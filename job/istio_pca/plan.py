@@ -94,6 +94,17 @@ Decision = Keep | Issue | Renew | Resume | Discard | Wait | Refuse | Replace | A
 
 def decide(config: Config, found: Secret | None, pending: Journal | None, now: datetime) -> Decision:
     """What to do about `cacerts`, given the Secret and the journal that are there."""
+    decision = _wanted(config, found, pending, now)
+    if found and found.immutable and isinstance(decision, Renew | Replace | Adopt | Resume):
+        return Refuse(
+            f"the Secret {_where(config, found)} is immutable, and it would have to be changed: {decision.reason}",
+            f"Delete it and run this again: kubectl delete secret -n {config.cacerts.namespace} {found.name}. "
+            "A running istiod goes on with what it has read.",
+        )
+    return decision
+
+
+def _wanted(config: Config, found: Secret | None, pending: Journal | None, now: datetime) -> Decision:
     again = _open_request(config, pending, now)
     if found is None:
         return again or Issue("there was no Secret")

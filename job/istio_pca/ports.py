@@ -39,6 +39,17 @@ class PrivateCA(Protocol):
         """NotIssuedYetError while ACM PCA works on it."""
 
 
+@dataclass(frozen=True)
+class Announcement:
+    """What whoever looks at the cluster should know; in Kubernetes an Event."""
+
+    reason: str
+    """In CamelCase: Issued, Renewed, or the reason of an error."""
+    text: str
+    at: datetime
+    warning: bool = False
+
+
 class SecretStore(Protocol):
     """What the story needs of a place for Secrets. Every write is conditional: ConflictError if somebody was faster."""
 
@@ -52,6 +63,9 @@ class SecretStore(Protocol):
 
     def delete(self, secret: Secret) -> None:
         """Only that version of it; none there is as good."""
+
+    def announce(self, news: Announcement) -> None:
+        """Tell whoever watches. News are worth no retry and no failure: never raises."""
 
 
 class Log(Protocol):

@@ -40,3 +40,5 @@ class Secret:
     version: str = ""
     """What the store calls this state of it (resourceVersion); empty before it is stored."""
     created: datetime | None = None
+    immutable: bool = False
+    """Kubernetes then lets nobody change its data, only delete it."""

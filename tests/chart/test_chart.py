@@ -99,6 +99,7 @@ def test_role(render: Render) -> None:
             "resourceNames": ["cacerts-pending"],
             "verbs": ["get", "update", "delete"],
         },
+        {"apiGroups": [""], "resources": ["events"], "verbs": ["create"]},
         {
             "apiGroups": [""],
             "resources": ["configmaps"],
@@ -247,6 +248,7 @@ def test_times_nest(render: Render) -> None:
     spec = only(render(), "Job")["spec"]
 
     assert 210 < spec["activeDeadlineSeconds"] < 300
+    assert sum(10 * 2**n for n in range(spec["backoffLimit"])) < spec["activeDeadlineSeconds"]
     assert spec["ttlSecondsAfterFinished"] >= 600
 
 
@@ -330,10 +332,15 @@ BAD: dict[str, tuple[Document, str]] = {
     "path length as text": ({"config": {"cacerts": {"pathLength": "0"}}}, "pathLength"),
     "malformed role": ({"serviceAccount": {"annotations": {"eks.amazonaws.com/role-arn": "admin"}}}, "role-arn"),
     "malformed digest": ({"image": {"digest": "latest"}}, "digest"),
-    "window longer than the deadline": ({"config": {"retryFor": "5m"}}, "config.retryFor (5m) must be shorter"),
+    "window longer than the deadline": ({"config": {"retryFor": "5m"}}, "config.retryFor (5m) must be at least"),
     "window as long as the deadline": (
-        {"job": {"activeDeadlineSeconds": 210}},
-        "config.retryFor (210s) must be shorter",
+        {"job": {"activeDeadlineSeconds": 239}},
+        "config.retryFor (210s) must be at least",
+    ),
+    "deadline as long as Helm waits": ({"job": {"activeDeadlineSeconds": 300}}, "job.installerTimeoutSeconds (300)"),
+    "waits longer than the deadline": (
+        {"config": {"retryFor": "30s"}, "job": {"activeDeadlineSeconds": 60}},
+        "job.backoffLimit (3) does not fit",
     ),
     "too many tries": ({"job": {"backoffLimit": 10}}, "backoffLimit"),
     "gone at once": ({"job": {"ttlSecondsAfterFinished": 0}}, "ttlSecondsAfterFinished"),

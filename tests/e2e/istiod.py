@@ -57,14 +57,31 @@ def remove(version: str) -> None:
     kubectl("delete", "configmap", "-A", "-l", "istio.io/config=true", "--ignore-not-found")
 
 
-def workload_certificate(service_account: str = "default", namespace: str = "default") -> list[bytes]:
-    """The chain that istiod gives a workload: the leaf first, the roots last; each a PEM."""
+class NoCertificateError(Exception):
+    """istiod does not serve, or not with a certificate that the root verifies, or does not sign."""
+
+
+def workload_certificate(
+    service_account: str = "default",
+    namespace: str = "default",
+    *,
+    target: str = "deployment/istiod",
+    root: bytes = b"",
+    seconds: float = 60,
+) -> list[bytes]:
+    """The chain that istiod gives a workload: the leaf first, the roots last; each a PEM.
+
+    `root` is what the workload trusts; without it the one that istiod tells it to trust.
+
+    Raises:
+        NoCertificateError: it gives none within so many seconds.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     csr = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).sign(key, hashes.SHA256())
     token = kubectl("create", "token", service_account, "-n", namespace, "--audience", "istio-ca").strip()
     request, response = _messages()
-    with port_forward("deployment/istiod", NAMESPACE, 15012) as port:
-        credentials = grpc.ssl_channel_credentials(_root_that_workloads_get(namespace))
+    with port_forward(target, NAMESPACE, 15012) as port:
+        credentials = grpc.ssl_channel_credentials(root or _root_that_workloads_get(namespace))
         name = (("grpc.ssl_target_name_override", "istiod.istio-system.svc"),)
         with grpc.secure_channel(f"127.0.0.1:{port}", credentials, options=name) as channel:
             create = channel.unary_unary(
@@ -74,7 +91,10 @@ def workload_certificate(service_account: str = "default", namespace: str = "def
             )
             asked = request(csr=csr.public_bytes(Encoding.PEM).decode(), validity_duration=3600)
             metadata = (("authorization", f"Bearer {token}"), ("clusterid", "Kubernetes"))
-            answer = create(asked, metadata=metadata, timeout=60, wait_for_ready=True)
+            try:
+                answer = create(asked, metadata=metadata, timeout=seconds, wait_for_ready=True)
+            except grpc.RpcError as error:
+                raise NoCertificateError(str(error.code())) from None
     return [part.encode() for part in answer.cert_chain]
 
 

@@ -36,6 +36,11 @@ OPERATIONS: Final = (
 )
 
 
+def kinds(operation: str) -> tuple[str, ...]:
+    """The faults that an operation can have."""
+    return (*_ANY_OPERATION, *_ONLY.get(operation, ()))
+
+
 @dataclass(frozen=True)
 class Fault:
     operation: str
@@ -49,9 +54,10 @@ class Fault:
     def __post_init__(self) -> None:
         if self.operation not in {*OPERATIONS, "*"}:
             raise ValueError(f"fault: the operation {self.operation} is not one of {', '.join(OPERATIONS)}, *")
-        kinds = (*_ANY_OPERATION, *_ONLY.get(self.operation, ()))
-        if self.kind not in kinds:
-            raise ValueError(f"fault: {self.operation} cannot have {self.kind}, only {', '.join(kinds)}")
+        if self.kind not in kinds(self.operation):
+            raise ValueError(
+                f"fault: {self.operation} cannot have {self.kind}, only {', '.join(kinds(self.operation))}"
+            )
         if not re.fullmatch(r"\*|\d+(-\d*)?(,\d+(-\d*)?)*", self.calls):
             raise ValueError(f"fault: the calls {self.calls!r} are not like 1, 1-3, 3-, 1,4 or *")
 

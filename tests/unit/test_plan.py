@@ -70,6 +70,10 @@ TABLE = {
     "a half-made one": (Secret("cacerts", {"ca-cert.pem": b"x"}, {SPEC: "x"}), None, Refuse),
     "an empty one": (Secret("cacerts", {}, {SPEC: spec_digest(config())}), None, Refuse),
     "one that istiod would read in another layout": (stored(GOOD, None, **{"tls.crt": b"x"}), None, Refuse),
+    "an immutable one": (replace(stored(GOOD), immutable=True), None, Keep),
+    "an immutable one that is due": (replace(stored(DUE), immutable=True), None, Refuse),
+    "an immutable one that is due, and an open request": (replace(stored(DUE), immutable=True), journal(), Refuse),
+    "an immutable one that we did not make": (replace(stored(GOOD, ""), immutable=True), None, Refuse),
     "one that istiod made": (stored(GOOD, None, **{"istio-generated": b""}), None, Refuse),
 }
 

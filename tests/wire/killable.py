@@ -1,4 +1,6 @@
-"""A run of the real story that is killed (SIGKILL) before or after its n-th outside call: `killable.py FOLDER [POINT]`.
+"""A run of the real story that is killed (SIGKILL) before or after its n-th outside call: `killable.py PLACE [POINT]`.
+
+PLACE is a folder for Secrets, or `cluster`: the one that KUBECONFIG names.
 
 POINT is `before:3`, `after:7`; without one the run is only recorded. Each call is a line on stdout.
 The ports are wrapped, not replaced: behind the wrapper are the real adapters.
@@ -15,11 +17,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from istio_pca.cluster import ClusterSecrets
 from istio_pca.config import parse
 from istio_pca.directory import DirectorySecrets
 from istio_pca.ensure import ensure
 from istio_pca.pca import AcmPca
-from istio_pca.ports import Clock, World
+from istio_pca.ports import Clock, SecretStore, World
 from istio_pca.report import StoryLog
 
 
@@ -58,14 +61,19 @@ class _Port:
 def main() -> None:
     config = parse(os.environ["ISTIO_PCA_CONFIG"])
     killer = Killer(sys.argv[2] if len(sys.argv) > 2 else "")
-    store = killer.wrap(DirectorySecrets(Path(sys.argv[1]), config.cacerts.namespace))
+    namespace = config.cacerts.namespace
+    store: SecretStore = (
+        ClusterSecrets(namespace, kubeconfig=os.environ["KUBECONFIG"])
+        if sys.argv[1] == "cluster"
+        else DirectorySecrets(Path(sys.argv[1]), namespace)
+    )
 
     def now() -> datetime:
         return datetime.now(UTC)
 
     log = StoryLog(sys.stderr, now, time.monotonic)
     clock = Clock(now, time.monotonic, time.sleep)
-    ensure(config, World(store, lambda: killer.wrap(AcmPca(config)), clock, log))
+    ensure(config, World(killer.wrap(store), lambda: killer.wrap(AcmPca(config)), clock, log))
 
 
 if __name__ == "__main__":

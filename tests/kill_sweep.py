@@ -1,0 +1,87 @@
+"""The law of a killed run, for any store: SIGKILL before and after every outside call, one point at a time, then again.
+
+The points are taken from a recorded run, so that a new call is covered by itself.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from istio_pca.bundle import KEY, ROOT, Bundle, read
+from istio_pca.checks import problems
+from istio_pca.ports import SecretStore
+from pca_emulator import Emulator
+
+SCRIPT = Path(__file__).with_name("wire") / "killable.py"
+
+
+@dataclass
+class Place:
+    """Where Secrets are kept, for us and for the process that is killed."""
+
+    store: SecretStore
+    argument: str
+    """Of killable.py."""
+    environment: dict[str, str] = field(repr=False)
+
+    def run(self, wish: dict[str, Any], point: str = "") -> tuple[int, list[str]]:
+        """Exit status (negative: the signal), and the calls that were made."""
+        variables = {"PATH": os.environ["PATH"], "ISTIO_PCA_CONFIG": json.dumps(wish), **self.environment}
+        command = [sys.executable, "-P", str(SCRIPT), self.argument, *filter(None, [point])]
+        answer = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=100, check=False)
+        return answer.returncode, answer.stdout.split()
+
+    def data(self) -> dict[str, bytes]:
+        found = self.store.read("cacerts")
+        return dict(found.data) if found else {}
+
+    def good(self) -> Bundle | None:
+        """What is there, if it is whole and passes every check."""
+        bundle, defects = read(self.data())
+        return None if bundle is None or defects or problems(bundle, datetime.now(UTC)) else bundle
+
+
+def sweep(place: Callable[[str], Place], emulator: Emulator, wish: dict[str, Any], before: dict[str, Any]) -> int:
+    """Kill a run at every point of the recorded one; returns how many points there were.
+
+    `place` gives an empty one for a name; `before` is the config of a run that goes before each, if any.
+    """
+
+    def prepared(name: str) -> Place:
+        made = place(name)
+        if before:
+            assert made.run(before)[0] == 0
+        return made
+
+    status, calls = prepared("recorded").run(wish)
+    assert status == 0
+    points = [f"{side}:{number}" for number in range(1, len(calls) + 1) for side in ("before", "after")]
+    for point in points:
+        one = prepared(point.replace(":", "-"))
+        old = one.data()
+        bought = len(emulator.issued)
+
+        status, made = one.run(wish, point)
+
+        assert status == -signal.SIGKILL, point
+        assert made == calls[: len(made)], point
+        assert one.data() or not old, f"{point}: the old bundle is gone"
+        assert one.good() or not one.data(), f"{point}: a bad bundle"
+        assert one.run(wish)[0] == 0, point
+        bundle, new = one.good(), one.data()
+        assert bundle, point
+        assert len(emulator.issued) == bought + 1, f"{point}: bought {len(emulator.issued) - bought}"
+        assert bundle.serial == emulator.issued[-1].serial, point
+        assert one.store.read("cacerts-pending") is None, point
+        assert emulator.issued[-1].certificate.public_key() == bundle.key.public_key(), point
+        assert not old or (new[ROOT] == old[ROOT] and new[KEY] != old[KEY]), point
+    return len(points)

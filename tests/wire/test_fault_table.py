@@ -1,0 +1,178 @@
+"""Every fault of the emulator on every call of a renewal: how it ends; nothing bad is written or bought twice."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from istio_pca import pca
+from istio_pca.__main__ import main
+from istio_pca.bundle import ROOT
+from istio_pca.directory import DirectorySecrets
+from kill_sweep import Place
+from pca_emulator import AuthoritySpec, Emulator, Role, Scenario
+from reliability import rows
+from wire.test_ensure import config
+
+ROWS = {f"{operation} {kind}": (operation, kind, fault) for operation, kind, fault in rows()}
+SERVICE_ACCOUNT = "istio-system/istio-pca"
+MENDED = {"crlf"}
+"""Not retried: put right."""
+SLOW = 1.5
+"""Seconds, longer than the read timeout of these runs."""
+
+
+@dataclass(frozen=True)
+class Renewal:
+    """A folder with a bundle that is to be renewed, and the command line on it, in this process."""
+
+    emulator: Emulator
+    place: Place
+    capsys: pytest.CaptureFixture[str]
+
+    def ensure(self, **more: Any) -> tuple[int, dict[str, Any]]:
+        """Exit code, and the last line of the log."""
+        wish = config(self.emulator, cacerts={"validity": "90d"}, **more)
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in self.place.environment.items():
+                patch.setenv(name, value)
+            patch.setenv("ISTIO_PCA_CONFIG", json.dumps(wish))
+            status = main(["ensure", "--output", "json", "--output-dir", self.place.argument])
+        return status, json.loads(self.capsys.readouterr().err.splitlines()[-1])
+
+    def calls(self, operation: str) -> int:
+        return sum(request.operation == operation for request in self.emulator.requests)
+
+    def bought(self) -> int:
+        """ACM PCA bills no request that it gives up."""
+        return sum(not one.failed for one in self.emulator.issued)
+
+
+@pytest.fixture(scope="module")
+def aws() -> Iterator[Emulator]:
+    spec = AuthoritySpec(levels=3, keys=("EC_prime256v1",))
+    with Emulator(Scenario((spec,), roles=(Role(service_accounts=(SERVICE_ACCOUNT,)),))) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def environment(aws: Emulator, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    token = tmp_path_factory.mktemp("token") / "token"
+    token.write_text(aws.token(SERVICE_ACCOUNT))
+    role = "arn:aws:iam::111122223333:role/istio-pca"
+    return {**aws.endpoints(), "AWS_ROLE_ARN": role, "AWS_WEB_IDENTITY_TOKEN_FILE": str(token)}
+
+
+@pytest.fixture(scope="module")
+def issued(aws: Emulator, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the first certificate is."""
+    folder = tmp_path_factory.mktemp("issued")
+    aws.clear_faults()
+    status, _ = Place(DirectorySecrets(folder, "istio-system"), str(folder), environment).run(config(aws))
+    assert status == 0
+    return folder
+
+
+@pytest.fixture
+def renewal(
+    aws: Emulator,
+    environment: dict[str, str],
+    issued: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Renewal]:
+    for name in ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pca, "_READ_SECONDS", 1)  # ten seconds in each of many rows would only be waited for
+    folder = tmp_path / "out"
+    shutil.copytree(issued, folder, symlinks=True)
+    aws.clear_faults()
+    aws.clear_requests()
+    yield Renewal(aws, Place(DirectorySecrets(folder, "istio-system"), str(folder), environment), capsys)
+    aws.clear_faults()
+
+
+def carry_out(renewal: Renewal, operation: str, kind: str, calls: str, expected: int, **more: Any) -> None:
+    """A run under the fault, then one without: the first ends as expected and harms nothing, the second is good."""
+    before = renewal.place.data()
+    seconds = SLOW if kind == "slow" else 0.0
+    renewal.emulator.fault(operation, kind, calls=calls, seconds=seconds)
+
+    status, last = renewal.ensure(**more)
+
+    assert status == expected, last
+    assert status == 0 or renewal.place.data() == before
+    assert status == 0 or (last["exitCode"] == status and last["message"] and last["hint"])
+    renewal.emulator.clear_faults()
+    assert renewal.ensure()[0] == 0
+    bundle = renewal.place.good()
+    assert bundle is not None
+    assert bundle.serial == renewal.emulator.issued[-1].serial
+    assert renewal.place.data()[ROOT] == before[ROOT]
+    assert renewal.place.store.read("cacerts-pending") is None
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_once(renewal: Renewal, row: str) -> None:
+    """What passes is tried once more and no more often; what lies is told, and costs what the table says."""
+    operation, kind, fault = ROWS[row]
+    bought = renewal.bought()
+
+    carry_out(renewal, operation, kind, "1", fault.once)
+
+    assert renewal.bought() - bought == fault.bought
+    if fault.once == 0 and kind not in MENDED:
+        assert renewal.calls(operation) == 2
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_without_end(renewal: Renewal, row: str) -> None:
+    """It is given up when the window is over, with the exit code that says what to do."""
+    operation, kind, fault = ROWS[row]
+
+    carry_out(renewal, operation, kind, "*", fault.always, retryFor="1s")
+
+
+class Then:
+    """A private CA; after one of its calls something happens."""
+
+    def __init__(self, private_ca: Any, call: str, happens: Callable[[], None]) -> None:
+        self._private_ca, self._call, self._happens = private_ca, call, happens
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._private_ca, name)
+
+        def called(*arguments: Any) -> Any:
+            answer = method(*arguments)
+            if name == self._call:
+                self._happens()
+            return answer
+
+        return called
+
+
+@pytest.mark.parametrize(("after", "expected"), [("describe", 12), ("issue", 0)])
+def test_disabled_in_mid_run(renewal: Renewal, monkeypatch: pytest.MonkeyPatch, after: str, expected: int) -> None:
+    """The CA is disabled between two calls: told, harmless, and finished with one certificate when it is back."""
+    real, bought, before = pca.AcmPca, renewal.bought(), renewal.place.data()
+
+    def disable() -> None:
+        renewal.emulator.set_status("DISABLED")
+
+    monkeypatch.setattr(pca, "AcmPca", lambda wish: Then(real(wish), after, disable))
+    status, _ = renewal.ensure(retryFor="1s")
+    monkeypatch.setattr(pca, "AcmPca", real)
+    renewal.emulator.set_status("ACTIVE")
+
+    assert status == expected
+    assert status == 0 or renewal.place.data() == before
+    assert renewal.ensure()[0] == 0
+    assert renewal.bought() == bought + 1
+    assert renewal.place.good()
