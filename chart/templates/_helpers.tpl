@@ -17,11 +17,81 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- else }}{{ .Values.serviceAccount.name | default "default" }}{{ end -}}
 {{- end }}
 
-{{- /* The hook annotations of an object, merged with the user's into one map: two maps would silently lose the hook.
-       Arguments: weight, delete, and optionally more. The user's cannot take a hook away. */}}
-{{- define "istio-pca.hook" -}}
-{{- $hook := dict "helm.sh/hook" "pre-install,pre-upgrade" "helm.sh/hook-weight" .weight "helm.sh/hook-delete-policy" .delete -}}
-annotations: {{- mergeOverwrite (dict) (.more | default dict) $hook | toYaml | nindent 2 }}
+{{- /* When an object is made, by job.mode; merged with the user's annotations into one map: two maps would silently lose
+       the hook, and the user's cannot take it away. Arguments: root, job (is it the Job, or what it needs?), more. */}}
+{{- define "istio-pca.when" -}}
+{{- $mode := .root.Values.job.mode -}}
+{{- $when := dict }}
+{{- if eq $mode "hook" }}
+{{- $on := .root.Values.job.hook }}
+{{- $when = dict "helm.sh/hook" (printf "%s-install,%s-upgrade" $on $on) "helm.sh/hook-weight" (ternary "0" "-10" .job) "helm.sh/hook-delete-policy" (ternary "before-hook-creation" "before-hook-creation,hook-succeeded" .job) }}
+{{- if .job }}{{ $_ := set $when "helm.sh/hook-output-log-policy" "hook-failed" }}{{ end }}
+{{- else if eq $mode "argocd" }}
+{{- $when = dict "argocd.argoproj.io/sync-wave" (ternary "-5" "-10" .job) }}
+{{- if .job }}{{ $_ := set $when "argocd.argoproj.io/hook" "Sync" }}{{ $_ := set $when "argocd.argoproj.io/hook-delete-policy" "BeforeHookCreation" }}{{ end }}
+{{- end }}
+{{- with mergeOverwrite (dict) (.more | default dict) $when -}}
+annotations: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{- /* What the Job and the CronJob may do in the namespace of cacerts. */}}
+{{- define "istio-pca.rules" -}}
+# a creation cannot be allowed by name: the API server does not know the name when it decides
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [create]
+- apiGroups: [""]
+  resources: [secrets]
+  resourceNames: [cacerts]
+  # deleting is for a foreign Secret of another type, which cannot be changed
+  verbs: [get, update{{ if eq .Values.config.cacerts.whenForeign "replace" }}, delete{{ end }}]
+- apiGroups: [""]
+  resources: [secrets]
+  resourceNames: [cacerts-pending]
+  verbs: [get, update, delete]
+# what happened is told as an Event on cacerts
+- apiGroups: [""]
+  resources: [events]
+  verbs: [create]
+# which root the mesh trusts, before another one is put under it
+- apiGroups: [""]
+  resources: [configmaps]
+  resourceNames: [istio-ca-root-cert]
+  verbs: [get]
+{{- end }}
+
+{{- /* The spec of the Job, and of what the CronJob makes. Arguments: root, serviceAccountName. */}}
+{{- define "istio-pca.jobSpec" -}}
+backoffLimit: {{ .root.Values.job.backoffLimit }}
+activeDeadlineSeconds: {{ .root.Values.job.activeDeadlineSeconds }}
+ttlSecondsAfterFinished: {{ .root.Values.job.ttlSecondsAfterFinished }}
+podFailurePolicy:
+  rules:
+    # the node went away: not our failure
+    - action: Ignore
+      onPodConditions:
+        - type: DisruptionTarget
+          status: "True"
+    # bad config, refused, the authority cannot, denied for good: another Pod would fail in the same way
+    - action: FailJob
+      onExitCodes:
+        containerName: istio-pca
+        operator: In
+        values: [10, 11, 12, 13]
+template:
+  {{- include "istio-pca.pod" (dict "root" .root "args" (list "ensure" "--output" "json") "serviceAccountName" .serviceAccountName) | trim | nindent 2 }}
+{{- end }}
+
+{{- /* Once a day, at a minute that differs between clusters and releases: a fleet must not call at once. */}}
+{{- define "istio-pca.schedule" -}}
+{{- $minute := mod (adler32sum (printf "%s/%s/%s" .Values.config.clusterName .Release.Namespace .Release.Name) | atoi) 1440 -}}
+{{- .Values.renewal.schedule | default (printf "%d %d * * *" (mod $minute 60) (div $minute 60)) -}}
+{{- end }}
+
+{{- define "istio-pca.renewalServiceAccountName" -}}
+{{- if .Values.serviceAccount.create }}{{ include "istio-pca.serviceAccountName" . }}-renewal
+{{- else }}{{ include "istio-pca.serviceAccountName" . }}{{ end -}}
 {{- end }}
 
 {{- define "istio-pca.image" -}}

@@ -66,11 +66,13 @@ def render(template: Callable[..., subprocess.CompletedProcess[str]]) -> Callabl
     return run
 
 
-def only(objects: list[Document], kind: str, *, test: bool = False) -> Document:
-    """The one object of this kind, of the hook or of `helm test`."""
+def only(objects: list[Document], kind: str, *, test: bool = False, renewal: bool = False) -> Document:
+    """The one object of this kind: of the Job, of the renewal, or of `helm test`."""
     (found,) = [
         one
         for one in objects
-        if one["kind"] == kind and (one["metadata"]["annotations"]["helm.sh/hook"] == "test") == test
+        if one["kind"] == kind
+        and (one["metadata"].get("annotations", {}).get("helm.sh/hook") == "test") == test
+        and (one["metadata"]["name"].endswith("-renewal")) == renewal
     ]
     return found

@@ -28,8 +28,8 @@ def cluster() -> None:
 
 @pytest.fixture(scope="session")
 def aws(cluster: None) -> Iterator[None]:
-    """The emulated AWS, which trusts the ServiceAccount of the release."""
-    emulated_aws.install(f"{NAMESPACE}/{RELEASE}")
+    """The emulated AWS, which trusts the two ServiceAccounts of the release."""
+    emulated_aws.install(f"{NAMESPACE}/{RELEASE}", f"{NAMESPACE}/{RELEASE}-renewal")
     yield
     remove_namespaces(emulated_aws.NAMESPACE)
 

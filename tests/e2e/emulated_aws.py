@@ -27,12 +27,12 @@ def arn(name: str) -> str:
     return f"arn:aws:acm-pca:eu-west-1:{ACCOUNT}:certificate-authority/{name}"
 
 
-def install(service_account: str) -> None:
-    """One role, which only this ServiceAccount (namespace/name) may assume."""
+def install(*service_accounts: str) -> None:
+    """One role, which only these ServiceAccounts (namespace/name) may assume."""
     scenario = {
         "authorities": [{"name": name, "id": name, **spec} for name, spec in AUTHORITIES.items()],
         "users": [{"name": "laptop", **LAPTOP}],
-        "roles": [{"name": "istio-pca", "serviceAccounts": [service_account]}],
+        "roles": [{"name": "istio-pca", "serviceAccounts": list(service_accounts)}],
         "oidc": {"fromCluster": True},
         "issueDelay": 0.5,
     }

@@ -5,6 +5,7 @@ Source: istio/api security/v1alpha1/ca.proto; istio/istio security/pkg/nodeagent
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
-from e2e.kubernetes import helm, kubectl, port_forward
+from e2e.kubernetes import Document, helm, kubectl, port_forward
 
 NAMESPACE = "istio-system"
 CHARTS = Path(os.environ.get("ISTIO_CHARTS", "istio-charts"))
@@ -31,18 +32,23 @@ GATE = {
 def install(version: str, values_file: Path, *more: str) -> None:
     helm(version, "upgrade", "--install", "istio-base", str(CHARTS / "base"), "-n", NAMESPACE)
     arguments = ["upgrade", "--install", "istiod", str(CHARTS / "istio-control" / "istio-discovery"), "-n", NAMESPACE]
-    settings = {
-        "global.hub": os.environ.get("ISTIO_HUB", "localhost/istio"),
-        "global.tag": os.environ.get("ISTIO_TAG", "e2e"),
-        "global.imagePullPolicy": os.environ.get("ISTIO_PULL_POLICY", "Never"),
-        "autoscaleEnabled": "false",
-        "seccompProfile.type": "RuntimeDefault",  # or the namespace's restricted Pod Security shuts istiod out
-        "resources.requests.cpu": "50m",
-        "resources.requests.memory": "128Mi",
-    }
-    for name, value in settings.items():
-        arguments += ["--set", f"{name}={value}"]
+    for name, value in here().items():
+        arguments += ["--set-json", f"{name}={json.dumps(value)}"]
     helm(version, *arguments, "--values", str(values_file), *more)
+
+
+def here() -> Document:
+    """The values of istiod that this cluster needs."""
+    return {
+        "global": {
+            "hub": os.environ.get("ISTIO_HUB", "localhost/istio"),
+            "tag": os.environ.get("ISTIO_TAG", "e2e"),
+            "imagePullPolicy": os.environ.get("ISTIO_PULL_POLICY", "Never"),
+        },
+        "autoscaleEnabled": False,
+        "seccompProfile": {"type": "RuntimeDefault"},  # or the namespace's restricted Pod Security shuts istiod out
+        "resources": {"requests": {"cpu": "50m", "memory": "128Mi"}},
+    }
 
 
 def ready(timeout: str = "180s") -> None:

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from e2e.conftest import NAMESPACE, RELEASE, Chart
-from e2e.kubernetes import helm
+from e2e.kubernetes import helm, kubectl
 
 Use = tuple[str, str, str]
 """Verb, resource, name; a creation has no name for RBAC."""
@@ -31,8 +31,8 @@ def used(audit: Path, since: int, account: str) -> set[Use]:
     return {
         (
             event["verb"],
-            event["objectRef"]["resource"],
-            "" if event["verb"] == "create" else event["objectRef"].get("name", ""),
+            event.get("objectRef", {"resource": event["requestURI"]})["resource"],
+            "" if event["verb"] == "create" else event.get("objectRef", {}).get("name", ""),
         )
         for event in mine
     }
@@ -56,15 +56,25 @@ def allowed(chart: Chart, package: Path, name: str) -> set[Use]:
 
 
 def test_no_verb_unused_and_none_missing(mesh: None, chart: Chart, package: Path, audit: Path) -> None:
-    """Through an install, a keep, a renewal and `helm test`, each ServiceAccount does exactly what its Role allows."""
+    """Through installs, keeps, renewals and `helm test`, each ServiceAccount does exactly what its Role allows."""
     since = audit.stat().st_size
 
     chart.install("helm4")
     chart.upgrade("helm4")
     chart.upgrade("helm4", cacerts={"validity": "90d"})
     helm("helm4", "test", RELEASE, "-n", NAMESPACE)
+    # all that the CronJob may have to do: to begin anew, and to renew
+    cron = f"{RELEASE}-renewal"
+    kubectl("delete", "secret", "cacerts", "-n", NAMESPACE)
+    kubectl("create", "job", "anew", f"--from=cronjob/{cron}", "-n", NAMESPACE)
+    kubectl("wait", "job/anew", "-n", NAMESPACE, "--for=condition=complete", "--timeout=180s")
+    age = json.dumps({"metadata": {"annotations": {"istio-pca/spec": "of another wish"}}})
+    kubectl("patch", "secret", "cacerts", "-n", NAMESPACE, "--type", "merge", "-p", age)
+    kubectl("create", "job", "renewed", f"--from=cronjob/{cron}", "-n", NAMESPACE)
+    kubectl("wait", "job/renewed", "-n", NAMESPACE, "--for=condition=complete", "--timeout=180s")
 
     assert used(audit, since, RELEASE) == allowed(chart, package, RELEASE)
+    assert used(audit, since, cron) == allowed(chart, package, cron)
     assert used(audit, since, f"{RELEASE}-verify") == allowed(chart, package, f"{RELEASE}-verify")
 
 

@@ -1,0 +1,85 @@
+"""Other ways in: objects applied by kubectl, and one release that holds everything."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from e2e import emulated_aws, istiod
+from e2e.conftest import NAMESPACE, RELEASE, ROOT, Chart
+from e2e.kubernetes import exists, get, helm, kubectl, secret_data, wait
+
+UMBRELLA = ROOT / "examples" / "umbrella"
+
+
+def test_kubectl_apply(mesh: None, chart: Chart, package: Path) -> None:
+    """`helm template | kubectl apply` in mode plain: the Job runs once for a config, and once more for another."""
+
+    def apply(**config: object) -> str:
+        values = str(chart.values("rsa-2", **config))
+        arguments = ["template", RELEASE, str(package), "-n", NAMESPACE, "--no-hooks", "--set", "job.mode=plain"]
+        rendered = helm("helm4", *arguments, "--values", values).stdout
+        kubectl("apply", "-n", NAMESPACE, "-f", "-", given=rendered)
+        (job,) = [one for one in yaml.safe_load_all(rendered) if one and one["kind"] == "Job"]
+        name: str = job["metadata"]["name"]
+        kubectl("wait", f"job/{name}", "-n", NAMESPACE, "--for=condition=complete", "--timeout=180s")
+        return name
+
+    first = apply()
+    issued = secret_data("cacerts", NAMESPACE)["ca-cert.pem"]
+    started = get("job", first, NAMESPACE)["status"]["startTime"]
+
+    assert apply() == first
+    assert get("job", first, NAMESPACE)["status"]["startTime"] == started
+    assert apply(cacerts={"validity": "90d"}) != first
+    assert secret_data("cacerts", NAMESPACE)["ca-cert.pem"] != issued
+    assert emulated_aws.calls().count("IssueCertificate") == 2
+
+
+@pytest.fixture
+def umbrella(tmp_path: Path, package: Path, chart: Chart) -> tuple[Path, list[str]]:
+    """The example, its dependencies beside it, and the values that a user and this cluster have to give."""
+    folder = tmp_path / "umbrella"
+    shutil.copytree(UMBRELLA, folder)
+    (folder / "charts").mkdir()
+    shutil.copy(package, folder / "charts")
+    document = yaml.safe_load((folder / "Chart.yaml").read_text())
+    for place in ("base", "istio-control/istio-discovery"):
+        made = yaml.safe_load((istiod.CHARTS / place / "Chart.yaml").read_text())
+        shutil.copytree(istiod.CHARTS / place, folder / "charts" / made["name"])
+        (dependency,) = [one for one in document["dependencies"] if one["name"] == made["name"]]
+        dependency["version"] = made["version"]  # of the Istio that this cluster has
+    (folder / "Chart.yaml").write_text(yaml.safe_dump(document))
+    ours = json.loads(chart.values("rsa-2").read_text())
+    given = tmp_path / "given.yaml"
+    given.write_text(json.dumps({"istio-pca": ours, "istiod": istiod.here()}))
+    return folder, ["--namespace", NAMESPACE, "--values", str(given)]
+
+
+@pytest.mark.parametrize("hook", ["pre", "post"])
+def test_umbrella(mesh: None, umbrella: tuple[Path, list[str]], hook: str) -> None:
+    """examples/umbrella: one release brings ours and Istio; istiod starts, and signs with our intermediate alone."""
+    folder, arguments = umbrella
+    try:
+        helm("helm4", "install", "mesh", str(folder), *arguments, "--set", f"istio-pca.job.hook={hook}")
+        istiod.ready("300s")  # a Pod whose Secret was missing is tried again after up to two minutes
+        wait("the root in the namespace of workloads", lambda: exists("configmap", "istio-ca-root-cert", "default"))
+        chain = b"".join(istiod.workload_certificate())
+
+        assert secret_data("cacerts", NAMESPACE)["ca-cert.pem"].strip() in chain
+        assert not exists("secret", "istio-ca-secret", NAMESPACE)
+    finally:
+        helm("helm4", "uninstall", "mesh", "-n", NAMESPACE, "--wait", check=False)
+
+
+def test_switched_off(mesh: None, umbrella: tuple[Path, list[str]]) -> None:
+    """`istio-pca.enabled: false` takes all of ours out of the release."""
+    folder, arguments = umbrella
+    rendered = helm("helm4", "template", "mesh", str(folder), *arguments, "--set", "istio-pca.enabled=false").stdout
+
+    labels = [(one["metadata"].get("labels") or {}) for one in yaml.safe_load_all(rendered) if one]
+    assert [one for one in labels if one.get("app.kubernetes.io/name") == "istio-pca"] == []
