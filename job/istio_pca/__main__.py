@@ -1,4 +1,4 @@
-"""The command line: reads arguments and environment, wires adapters to the story, prints, and gives the exit code.
+"""The verbs: wires adapters to the story, prints, and gives the exit code.
 
 No decision about certificates is made here, and nothing else of the package reads the environment or exits.
 """
@@ -7,61 +7,37 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import os
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-from istio_pca import __version__, report
+from istio_pca import policy, report
+from istio_pca.arguments import command_line, config_of
 from istio_pca.bundle import read
 from istio_pca.checks import judged
-from istio_pca.config import Config, parse
+from istio_pca.config import Config
 from istio_pca.ensure import ensure, present, preview
-from istio_pca.errors import AuthorityError, ConfigError, ConfigProblem, IstioPcaError, RefusedError
+from istio_pca.errors import AuthorityError, IstioPcaError, RefusedError
 from istio_pca.plan import Refuse, renew_at
 from istio_pca.ports import Announcement, Clock, PrivateCA, SecretStore, World
 from istio_pca.secret import NAME
 
-CONFIG_VARIABLE = "ISTIO_PCA_CONFIG"
 TERMINATION_LOG = Path("/dev/termination-log")
 """What is written there, `kubectl describe pod` shows as the container's last word."""
-HINT_NO_CONFIG = f"Put it into the variable {CONFIG_VARIABLE}, or name a file: --config FILE."
-
-
-class _Parser(argparse.ArgumentParser):
-    """Wrong arguments are bad config, with its exit code: argparse's own 2 would be tried again in a new Pod."""
-
-    def error(self, message: str) -> NoReturn:
-        raise ConfigError((ConfigProblem("arguments", " ".join(sys.argv[1:]) or "none", message),))
-
-
-def _arguments() -> argparse.ArgumentParser:
-    common = _Parser(add_help=False)
-    common.add_argument("--config", metavar="FILE", help=f"the config (default: the variable {CONFIG_VARIABLE})")
-    common.add_argument(
-        "--kubeconfig", metavar="FILE", help="the cluster (default: the Pod's own, then ~/.kube/config)"
-    )
-    common.add_argument("--context", help="the context of the kubeconfig")
-    common.add_argument("--output-dir", metavar="DIR", help="keep Secrets as folders of files there, not in a cluster")
-    common.add_argument("--output", choices=("text", "json"), default="text", help="form of the result")
-    parser = _Parser(prog="istio-pca", description="Istio's intermediate CA, signed by AWS Private CA.")
-    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=_Parser)
-    for name, (_, text) in _VERBS.items():
-        verbs.add_parser(name, help=text, description=text, parents=[common])
-    return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; returns the exit code."""
     log = report.StoryLog(sys.stderr, _now, time.monotonic)
     try:
-        arguments = _arguments().parse_args(argv)
-        config = _config(arguments, os.environ)
+        arguments = command_line({name: text for name, (_, text) in _VERBS.items()}).parse_args(argv)
+        config = config_of(arguments, os.environ)
         if not config.cacerts.enabled:
             text = "disabled: the config says cacerts.enabled: false"
             return _show(arguments, text, target=_target(config), action="disabled")
@@ -168,23 +144,20 @@ def _verify(arguments: argparse.Namespace, config: Config, log: report.StoryLog)
     return AuthorityError.exit_code if defects else 0
 
 
+def _policy(arguments: argparse.Namespace, config: Config, _log: report.StoryLog) -> int:
+    namespace = config.cacerts.namespace
+    accounts = arguments.service_account or [f"{namespace}/{name}" for name in policy.SERVICE_ACCOUNTS]
+    documents = policy.documents(config, arguments.oidc_provider or policy.PROVIDER, accounts)
+    text = "\n\n".join(f"{name}\n{json.dumps(document, indent=2)}" for name, document in documents.items())
+    return _show(arguments, text, **documents)
+
+
 _VERBS: dict[str, tuple[Callable[[argparse.Namespace, Config, report.StoryLog], int], str]] = {
     "ensure": (_ensure, "Make the Secret match the config: keep, issue, resume or renew."),
     "plan": (_plan, "Say what ensure would do and why; change nothing."),
+    "policy": (_policy, "Print the least IAM policy and the trust policy for this config; ask nobody."),
     "verify": (_verify, "Check the Secret that is there: key, chain, and a workload certificate under it."),
 }
-
-
-def _config(arguments: argparse.Namespace, environment: Mapping[str, str]) -> Config:
-    if arguments.config:
-        try:
-            return parse(Path(arguments.config).read_text())
-        except (OSError, UnicodeDecodeError) as error:
-            problem = ConfigProblem("--config", arguments.config, f"must be a text file that can be read: {error}")
-            raise ConfigError((problem,)) from None
-    if not environment.get(CONFIG_VARIABLE):
-        raise ConfigError((ConfigProblem("(document)", "nothing", "is required"),), hint=HINT_NO_CONFIG)
-    return parse(environment[CONFIG_VARIABLE])
 
 
 def _world(arguments: argparse.Namespace, config: Config, log: report.StoryLog) -> World:

@@ -32,6 +32,12 @@ _WAY_OUT: Final = {
 }
 
 
+def template_arn(authority_arn: str, path_length: int) -> str:
+    """The template for an intermediate, in the CA's own partition. Never AWS' default, which is a leaf."""
+    partition = authority_arn.split(":")[1]
+    return f"arn:{partition}:acm-pca:::template/SubordinateCACertificate_PathLen{path_length}/V1"
+
+
 @dataclass(frozen=True)
 class Authority:
     """A private CA that has been described."""
@@ -47,9 +53,8 @@ class Authority:
     """End of the CA's own certificate; None while it has none."""
 
     def template_arn(self, path_length: int) -> str:
-        """The template for an intermediate, in the CA's own partition. Never AWS' default, which is a leaf."""
-        partition = self.arn.split(":")[1]
-        return f"arn:{partition}:acm-pca:::template/SubordinateCACertificate_PathLen{path_length}/V1"
+        """See the function of this name."""
+        return template_arn(self.arn, path_length)
 
     def check(self) -> None:
         """Raise AuthorityError unless this CA can sign an intermediate that Istio can use."""

@@ -6,27 +6,17 @@ it leaves is the Secret as it was, or the new one whole, and a journal from whic
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, assert_never
 
 import tenacity
-from cryptography import x509
 
-from istio_pca.authority import Authority
-from istio_pca.bundle import ROOT, Bundle, assemble, certificates, signed_by
-from istio_pca.checks import describe, judged
-from istio_pca.config import Config, duration
-from istio_pca.errors import (
-    AuthorityError,
-    BusyError,
-    ConflictError,
-    DisturbedError,
-    RefusedError,
-    RequestRejectedError,
-)
+from istio_pca.bundle import Bundle
+from istio_pca.config import Config
+from istio_pca.errors import BusyError, DisturbedError, RefusedError
+from istio_pca.issuing import Issuing
 from istio_pca.journal import Journal, adopt, pending_name
 from istio_pca.plan import (
     Adopt,
@@ -42,8 +32,8 @@ from istio_pca.plan import (
     decide,
     renew_at,
 )
-from istio_pca.ports import PrivateCA, World
-from istio_pca.request import SigningRequest, key_pem, new_csr, new_key, spec_digest
+from istio_pca.ports import World
+from istio_pca.request import SigningRequest
 from istio_pca.retry import retrying
 from istio_pca.secret import CERTIFICATE, NAME, SPEC, Secret
 
@@ -101,20 +91,7 @@ class _Run:
     def __init__(self, config: Config, world: World, call: tenacity.Retrying) -> None:
         self._config, self._store, self._world, self._call = config, world.store, world, call
         self._log = world.log
-
-    @functools.cached_property
-    def _private_ca(self) -> PrivateCA:
-        return self._call(self._world.connect)
-
-    @functools.cached_property
-    def _chain(self) -> list[x509.Certificate]:
-        """The private CA's own certificate and those above it, the root last: asked once, whoever wants it."""
-        private_ca = self._private_ca
-        with self._log.phase("describe"):
-            found = certificates(self._call(private_ca.chain).encode())
-        if not found or not signed_by(found[-1], found[-1]):
-            raise AuthorityError("the chain that ACM PCA gives for the private CA does not end with a root")
-        return found
+        self._issuing = Issuing(config, world, call)
 
     def turn(self) -> Outcome:
         """Decide and act."""
@@ -134,57 +111,35 @@ class _Run:
                 self._call(self._store.delete, journal.to_secret())
                 return self.turn()
             case Issue(reason) | Replace(reason):
-                return self._finish(found, self._open(self._describe(None), found), reason)
+                return self._finish(found, self._issuing.open(self._issuing.describe(None), found), reason)
             case Renew(reason, bundle, outlast):
-                authority = self._describe(bundle)
-                if outlast and self._latest_end(authority)[0] <= outlast:
+                authority = self._issuing.describe(bundle)
+                if outlast and self._issuing.latest_end(authority)[0] <= outlast:
                     self._log.warning("the private CA ends too soon to sign a longer one: renew the private CA")
                     return self._outcome("kept", "a new one would not last longer", bundle, found)
-                return self._finish(found, self._open(authority, found), reason)
+                return self._finish(found, self._issuing.open(authority, found), reason)
             case Resume(reason, journal):
                 return self._finish(found, journal, reason)
             case Adopt():
-                return self._adopt(decision) if self._signed(decision.bundle) else self._act(decision.otherwise, found)
+                signed = self._issuing.signed(decision.bundle)
+                return self._adopt(decision) if signed else self._act(decision.otherwise, found)
             case _:
                 assert_never(decision)
 
     def foresee(self) -> tuple[Decision, SigningRequest | None]:
         """The decision, after all that is asked before anything is changed."""
         _, decision = look(self._config, self._world, self._call)
-        if isinstance(decision, Adopt) and not self._signed(decision.bundle):
+        if isinstance(decision, Adopt) and not self._issuing.signed(decision.bundle):
             decision = decision.otherwise
         if not isinstance(decision, Issue | Replace | Renew):
             return decision, None
-        authority = self._describe(decision.bundle if isinstance(decision, Renew) else None)
-        return decision, self._draft(authority, "")
+        authority = self._issuing.describe(decision.bundle if isinstance(decision, Renew) else None)
+        return decision, self._issuing.draft(authority, "")
 
-    def _now(self) -> datetime:
-        return self._world.clock.now()
-
-    def _latest_end(self, authority: Authority) -> tuple[datetime, str]:
-        return authority.latest_end(duration(self._config.cacerts.validity), self._now())
-
-    def _draft(self, authority: Authority, csr: str) -> SigningRequest:
-        """The request under this authority; that its life had to be cut is told."""
-        end, warning = self._latest_end(authority)
-        if warning:
-            self._log.warning(warning)
-        template = authority.template_arn(self._config.cacerts.path_length)
-        return SigningRequest(authority.arn, template, authority.signing_algorithm, csr, int(end.timestamp()))
-
-    def _describe(self, present: Bundle | None) -> Authority:
-        """Ask about the CA, before anything is bought: can it sign, and has it the root that the mesh trusts?"""
-        private_ca = self._private_ca
-        with self._log.phase("describe"):
-            authority: Authority = self._call(private_ca.describe)
-            trusted = present.root_pem if present else self._call(self._store.mesh_root)
-        if trusted and self._config.cacerts.when_mesh_runs == "refuse":
-            _must_trust(trusted, self._chain[-1])
-        return authority
-
-    def _signed(self, bundle: Bundle) -> bool:
-        """Whether the private CA itself signed it."""
-        return list(bundle.path[1:]) == self._chain
+    def _finish(self, found: Secret | None, journal: Journal, reason: str) -> Outcome:
+        bundle, secret = self._issuing.finish(found, journal)
+        ours = found and SPEC in found.annotations
+        return self._outcome("renewed" if ours else "replaced" if found else "issued", reason, bundle, secret)
 
     def _adopt(self, decision: Adopt) -> Outcome:
         """Make it ours by what is written on it; its content stays as it is."""
@@ -194,89 +149,6 @@ class _Run:
             self._call(self._store.replace, adopted)
         return self._outcome("adopted", decision.reason, bundle, adopted)
 
-    def _open(self, authority: Authority, found: Secret | None) -> Journal:
-        """Write down the key and the whole request, so that every later run can send the same.
-
-        There can be only one journal: who holds it looks once more whether a run that has ended since made it needless.
-        """
-        key = new_key(self._config.cacerts.key_algorithm)
-        request = self._draft(authority, new_csr(key, self._config))
-        journal = Journal(NAME, request, key_pem(key), spec_digest(self._config))
-        with self._log.phase("journal"):
-            stored = self._call(self._store.create, journal.to_secret())
-            now = self._call(self._store.read, NAME)
-            if (now and now.version) != (found and found.version):
-                self._call(self._store.delete, stored)
-                raise ConflictError(f"the Secret {NAME} was written by another run")
-            return Journal.from_secret(stored)
-
-    def _finish(self, found: Secret | None, journal: Journal, reason: str) -> Outcome:
-        """From an open request to the Secret."""
-        ours = found if found and SPEC in found.annotations else None
-        try:
-            journal = self._issue(journal)
-            bundle = self._fetch(journal, ours)
-        except RequestRejectedError:
-            self._call(self._store.delete, journal.to_secret())  # or every later run would meet the same answer
-            raise
-        secret = journal.fulfilled(bundle, renew_at(self._config, bundle), ours)
-        with self._log.phase("write"):
-            self._write(secret, found)
-            self._call(self._store.delete, journal.to_secret())
-        action = "renewed" if ours else "replaced" if found else "issued"
-        return self._outcome(action, reason, bundle, secret)
-
-    def _write(self, secret: Secret, found: Secret | None) -> None:
-        if found and found.type != secret.type:
-            # the type of a Secret cannot be changed; killed here, the next run finds none and the journal
-            self._call(self._store.delete, found)
-            found = None
-        if found:
-            self._call(self._store.replace, replace(secret, version=found.version))
-        else:
-            self._call(self._store.create, secret)
-
-    def _issue(self, journal: Journal) -> Journal:
-        if journal.certificate_arn:
-            return journal
-        with self._log.phase("issue"):
-            arn = self._call(self._private_ca.issue, journal.request)
-            return Journal.from_secret(self._call(self._store.replace, journal.issued_as(arn).to_secret()))
-
-    def _fetch(self, journal: Journal, found: Secret | None) -> Bundle:
-        """Wait for the certificate, and let nothing through that istiod or a workload would refuse."""
-        with self._log.phase("wait"):
-            issued = self._call(self._private_ca.certificate, journal.certificate_arn)
-        with self._log.phase("verify"):
-            taken = assemble(
-                issued.certificate,
-                issued.chain,
-                journal.key,
-                root_in_chain=self._config.cacerts.root_in_chain,
-                root_before=found.data[ROOT] if found else b"",
-            )
-            bundle, defects = judged(taken, self._now())
-            if bundle is None or defects:
-                raise RequestRejectedError(
-                    f"the certificate {journal.certificate_arn} fails the checks: {describe(defects)}"
-                )
-            if found and self._config.cacerts.when_mesh_runs == "refuse":
-                _must_trust(found.data[ROOT], bundle.path[-1])
-        return bundle
-
     def _outcome(self, action: str, reason: str, bundle: Bundle, secret: Secret | None) -> Outcome:
         arn = secret.annotations.get(CERTIFICATE, "") if secret else ""
         return Outcome(action, reason, bundle, arn, renew_at(self._config, bundle))
-
-
-def _must_trust(trusted: bytes, root: x509.Certificate) -> None:
-    """Raise RefusedError unless the mesh, which trusts the roots in `trusted` (PEM), trusts this one."""
-    roots = certificates(trusted)
-    if root not in roots:
-        names = " and ".join(one.subject.rfc4514_string() for one in roots) or "something unreadable"
-        raise RefusedError(
-            f"the mesh trusts {names}, not the private CA's root {root.subject.rfc4514_string()}: workloads signed "
-            "under the one would not believe those signed under the other",
-            hint="Name a private CA under the present root, or let every workload trust the new root first. If nothing "
-            "is lost (no istiod or workload runs), set config.cacerts.whenMeshRuns=proceed and restart what runs.",
-        )

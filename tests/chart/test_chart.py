@@ -244,6 +244,16 @@ def test_exit_codes(render: Render) -> None:
     }
 
 
+def test_exit_codes_in_the_readme(render: Render) -> None:
+    """The README's table has every code, and says of each what the Job's policy does."""
+    text = (CHART.parent / "README.md").read_text()
+    rows = re.findall(r"^\| (\d+) \|.*\| ([^|]+) \|$", text, re.MULTILINE)
+    final = only(render(), "Job")["spec"]["podFailurePolicy"]["rules"][1]["onExitCodes"]["values"]
+
+    assert {int(code) for code, _ in rows} == {kind.exit_code for kind in every(IstioPcaError)} | {0}
+    assert [int(code) for code, fate in rows if fate == "fails at once"] == final
+
+
 def test_times_nest(render: Render) -> None:
     """retryFor < activeDeadlineSeconds < Helm's five minutes, so that whoever gives up can still say why."""
     spec = only(render(), "Job")["spec"]

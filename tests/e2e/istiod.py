@@ -67,6 +67,13 @@ class NoCertificateError(Exception):
     """istiod does not serve, or not with a certificate that the root verifies, or does not sign."""
 
 
+def forget_definitions() -> None:
+    """Helm keeps Istio's CRDs, and lets no release of another name have them."""
+    kinds = [name for name in kubectl("get", "crd", "-o", "name").split() if name.endswith(".istio.io")]
+    if kinds:
+        kubectl("delete", *kinds)
+
+
 def workload_certificate(
     service_account: str = "default",
     namespace: str = "default",

@@ -64,6 +64,7 @@ def umbrella(tmp_path: Path, package: Path, chart: Chart) -> tuple[Path, list[st
 def test_umbrella(mesh: None, umbrella: tuple[Path, list[str]], hook: str) -> None:
     """examples/umbrella: one release brings ours and Istio; istiod starts, and signs with our intermediate alone."""
     folder, arguments = umbrella
+    istiod.forget_definitions()
     try:
         helm("helm4", "install", "mesh", str(folder), *arguments, "--set", f"istio-pca.job.hook={hook}")
         istiod.ready("300s")  # a Pod whose Secret was missing is tried again after up to two minutes
@@ -74,6 +75,7 @@ def test_umbrella(mesh: None, umbrella: tuple[Path, list[str]], hook: str) -> No
         assert not exists("secret", "istio-ca-secret", NAMESPACE)
     finally:
         helm("helm4", "uninstall", "mesh", "-n", NAMESPACE, "--wait", check=False)
+        istiod.forget_definitions()
 
 
 def test_switched_off(mesh: None, umbrella: tuple[Path, list[str]]) -> None:

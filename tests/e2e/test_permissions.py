@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from e2e.conftest import NAMESPACE, RELEASE, Chart
-from e2e.kubernetes import helm, kubectl
+from e2e.kubernetes import apply, helm, kubectl
 
 Use = tuple[str, str, str]
 """Verb, resource, name; a creation has no name for RBAC."""
@@ -38,10 +38,10 @@ def used(audit: Path, since: int, account: str) -> set[Use]:
     }
 
 
-def allowed(chart: Chart, package: Path, name: str) -> set[Use]:
+def allowed(chart: Chart, package: Path, name: str, **config: object) -> set[Use]:
     """What the Role of this name allows, as the chart renders it."""
     text = helm(
-        "helm4", "template", RELEASE, str(package), "-n", NAMESPACE, "--values", str(chart.values("rsa-2"))
+        "helm4", "template", RELEASE, str(package), "-n", NAMESPACE, "--values", str(chart.values("rsa-2", **config))
     ).stdout
     (role,) = [
         one for one in yaml.safe_load_all(text) if one and one["kind"] == "Role" and one["metadata"]["name"] == name
@@ -76,6 +76,25 @@ def test_no_verb_unused_and_none_missing(mesh: None, chart: Chart, package: Path
     assert used(audit, since, RELEASE) == allowed(chart, package, RELEASE)
     assert used(audit, since, cron) == allowed(chart, package, cron)
     assert used(audit, since, f"{RELEASE}-verify") == allowed(chart, package, f"{RELEASE}-verify")
+
+
+def test_replacing_may_also_delete(mesh: None, chart: Chart, package: Path, audit: Path) -> None:
+    """`whenForeign: replace` adds the one verb that a Secret of another type needs, and it is used."""
+    foreign = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": "kubernetes.io/tls",
+        "data": {"tls.crt": "", "tls.key": ""},
+    }
+    apply({**foreign, "metadata": {"name": "cacerts", "namespace": NAMESPACE}})
+    replacing = {"cacerts": {"whenForeign": "replace"}}
+    since = audit.stat().st_size
+
+    chart.install("helm4", **replacing)
+
+    more = allowed(chart, package, RELEASE, **replacing) - allowed(chart, package, RELEASE)
+    assert more == {("delete", "secrets", "cacerts")}
+    assert more <= used(audit, since, RELEASE) <= allowed(chart, package, RELEASE, **replacing)
 
 
 def test_no_key_in_the_audit_log(mesh: None, chart: Chart, audit: Path) -> None:

@@ -32,6 +32,70 @@ def actions(statement: dict[str, Any]) -> list[str]:
 ALL = [action for statement in policy()["Statement"] for action in actions(statement)]
 
 
+def printed(cli: Cli, *arguments: str, **wish: Any) -> dict[str, Any]:
+    answer = cli.run("policy", "--output", "json", *arguments, config=wish)
+    assert answer.returncode == 0, answer.stderr
+    document: dict[str, Any] = json.loads(answer.stdout)
+    return document
+
+
+ARN = "arn:aws-us-gov:acm-pca:us-gov-west-1:111122223333:certificate-authority/12345678"
+ISSUER = "oidc.eks.us-gov-west-1.amazonaws.com/id/0123"
+
+
+def provider(account: str) -> str:
+    return f"arn:aws-us-gov:iam::{account}:oidc-provider/{ISSUER}"
+
+
+def test_printed(cli: Cli) -> None:
+    """`istio-pca policy` prints the README's policy, for this CA and its partition; it asks nobody."""
+    cli.environment = {}
+    found = printed(cli, certificateAuthorityArn=ARN)
+
+    wanted = (
+        json.dumps(policy()).replace('"*"', json.dumps(ARN)).replace("arn:aws:acm-pca:::", "arn:aws-us-gov:acm-pca:::")
+    )
+    assert found["permissions"] == json.loads(wanted)
+    assert set(found) == {"permissions", "trust"}
+
+
+def test_printed_trust(cli: Cli) -> None:
+    """It names the provider and the two ServiceAccounts of the chart, or those that are given."""
+    found = printed(cli, "--oidc-provider", provider("111122223333"), certificateAuthorityArn=ARN)
+    (statement,) = found["trust"]["Statement"]
+
+    assert set(found) == {"permissions", "trust"}
+    assert statement["Principal"] == {"Federated": provider("111122223333")}
+    assert statement["Condition"]["StringEquals"] == {
+        f"{ISSUER}:aud": "sts.amazonaws.com",
+        f"{ISSUER}:sub": [
+            "system:serviceaccount:istio-system:istio-pca",
+            "system:serviceaccount:istio-system:istio-pca-renewal",
+        ],
+    }
+    other = printed(cli, "--service-account", "a/b", certificateAuthorityArn=ARN)["trust"]["Statement"][0]
+    assert other["Condition"]["StringEquals"]["OIDC_PROVIDER:sub"] == ["system:serviceaccount:a:b"]
+
+
+def test_printed_share(cli: Cli) -> None:
+    """A cluster of another account needs the share too, or with `roleArn` to assume that role."""
+    elsewhere = ("--oidc-provider", provider("444455556666"))
+    role = "arn:aws-us-gov:iam::111122223333:role/ca"
+
+    shared = printed(cli, *elsewhere, certificateAuthorityArn=ARN)["share"]
+    assumed = printed(cli, *elsewhere, certificateAuthorityArn=ARN, roleArn=role)
+
+    assert {one["Principal"]["AWS"] for one in shared["Statement"]} == {"444455556666"}
+    assert shared["Statement"][1]["Condition"]["StringEquals"]["acm-pca:TemplateArn"].endswith("PathLen0/V1")
+    assert "share" not in assumed
+    assert assumed["assume"]["Statement"] == [{"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": role}]
+
+
+def test_bad_provider(cli: Cli) -> None:
+    """An ARN of something else is bad config."""
+    assert cli.run("policy", "--oidc-provider", "arn:aws:iam::1:role/x").returncode == 10
+
+
 def without(action: str) -> dict[str, Any]:
     document = copy.deepcopy(policy())
     for statement in document["Statement"]:

@@ -1,0 +1,88 @@
+"""Policy: what AWS must allow for exactly this config, as documents. It grants nothing and asks nobody.
+
+Source: AWS Private CA User Guide, "Resource-based policies" and "Actions, resources, and condition keys";
+IAM User Guide, "Roles for OpenID Connect".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from istio_pca.authority import template_arn
+from istio_pca.config import Config
+
+Document = dict[str, Any]
+
+READING = ("DescribeCertificateAuthority", "GetCertificate", "GetCertificateAuthorityCertificate")
+SERVICE_ACCOUNTS = ("istio-pca", "istio-pca-renewal")
+"""Of the chart, when its release is called istio-pca."""
+PROVIDER = "arn:aws:iam::ACCOUNT:oidc-provider/OIDC_PROVIDER"
+"""To be filled in where none is given."""
+
+
+def documents(config: Config, provider: str, service_accounts: Sequence[str]) -> dict[str, Document]:
+    """By name: `permissions` and `trust` of the role, and what else its account makes needed.
+
+    `provider` is the ARN of the IAM OIDC provider of the cluster, `service_accounts` are "NAMESPACE/NAME".
+    """
+    arn = config.certificate_authority_arn
+    made = {"permissions": permissions(config), "trust": _trust(provider, service_accounts)}
+    if config.role_arn:
+        made["assume"] = _policy({"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": config.role_arn})
+    account = provider.split(":")[4]
+    if account != _account(arn) and provider != PROVIDER and not config.role_arn:
+        made["share"] = _share(config, account)
+    return made
+
+
+def permissions(config: Config) -> Document:
+    """What the role that asks ACM PCA needs: one template of one CA, and to read what that gives."""
+    arn = config.certificate_authority_arn
+    reading = sorted(f"acm-pca:{action}" for action in READING)
+    return _policy(_issuing(config), {"Effect": "Allow", "Action": reading, "Resource": arn})
+
+
+def _trust(provider: str, service_accounts: Sequence[str]) -> Document:
+    """Who may be the role: these ServiceAccounts of this cluster, and nobody else."""
+    issuer = provider.partition(":oidc-provider/")[2]
+    subjects = [f"system:serviceaccount:{one.replace('/', ':')}" for one in service_accounts]
+    return _policy(
+        {
+            "Effect": "Allow",
+            "Principal": {"Federated": provider},
+            "Action": "sts:AssumeRoleWithWebIdentity",
+            "Condition": {"StringEquals": {f"{issuer}:aud": "sts.amazonaws.com", f"{issuer}:sub": subjects}},
+        }
+    )
+
+
+def _share(config: Config, account: str) -> Document:
+    """The policy of the CA itself, for another account; a RAM share with the same permissions writes the like."""
+    arn = config.certificate_authority_arn
+    who = {"Principal": {"AWS": account}}
+    # these five or none: ACM PCA refuses a resource policy with fewer
+    reading = sorted(f"acm-pca:{action}" for action in (*READING, "ListPermissions", "ListTags"))
+    return _policy(
+        {"Sid": "Read", "Effect": "Allow", **who, "Action": reading, "Resource": arn},
+        {"Sid": "Issue", **who, **_issuing(config)},
+    )
+
+
+def _issuing(config: Config) -> Document:
+    arn = config.certificate_authority_arn
+    template = template_arn(arn, config.cacerts.path_length)
+    return {
+        "Effect": "Allow",
+        "Action": "acm-pca:IssueCertificate",
+        "Resource": arn,
+        "Condition": {"StringEquals": {"acm-pca:TemplateArn": template}},
+    }
+
+
+def _policy(*statements: Document) -> Document:
+    return {"Version": "2012-10-17", "Statement": list(statements)}
+
+
+def _account(arn: str) -> str:
+    return arn.split(":")[4]
