@@ -33,9 +33,14 @@ def test_a_certificate_is_pending_until_the_issue_delay_is_over() -> None:
 
 def test_the_sdks_own_waiter_works() -> None:
     """It retries RequestInProgress, and nothing else."""
-    with Emulator(Scenario(issue_delay=0.3, keys=("EC_prime256v1",))) as emulator:
+    with Emulator(Scenario(issue_delay=60, keys=("EC_prime256v1",))) as emulator:
         arn = issue(emulator)
-        waiter = client(emulator).get_waiter("certificate_issued")
+        asking = client(emulator)
+        # after the first answer the delay is over, however slow the machine is
+        asking.meta.events.register(
+            "after-call.acm-pca.GetCertificate", lambda **_: emulator.clock.advance(timedelta(seconds=60))
+        )
+        waiter = asking.get_waiter("certificate_issued")
         waiter.wait(CertificateAuthorityArn=emulator.ca_arn, CertificateArn=arn, WaiterConfig={"Delay": 1})
         outcomes = [each.outcome for each in emulator.requests if each.operation == "GetCertificate"]
         assert outcomes == ["RequestInProgressException", "ok"]
