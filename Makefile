@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check
 
-.PHONY: help demo test lint unit wire chart emulator e2e audit sbom docs schema lock clean
+.PHONY: help demo test lint unit wire chart emulator e2e audit sbom generated lock clean
 help:
 	@sed -n 's/^# make/make/p' Makefile
 
@@ -32,9 +32,7 @@ lint: .venv/dev.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/python tests/chart/values_schema.py --check
-	$(BIN)/python tests/troubleshooting.py --check
-	PYTHONPATH=tests $(BIN)/python tests/reliability.py --check
+	$(BIN)/python tests/generated.py --check
 
 unit wire chart emulator: .venv/dev.stamp
 	$(BIN)/pytest tests/$@ -q
@@ -57,14 +55,9 @@ sbom: $(AUDIT)/done.stamp
 	$(AUDIT)/cyclonedx-py requirements --output-reproducible --pyproject pyproject.toml --of JSON -o build/sbom.cdx.json requirements/job.txt
 	@echo build/sbom.cdx.json
 
-# after a change of job/istio_pca/errors.py or tests/reliability_rows.py
-docs: .venv/dev.stamp
-	$(BIN)/python tests/troubleshooting.py
-	PYTHONPATH=tests $(BIN)/python tests/reliability.py
-
-# after a change of job/istio_pca/config.py
-schema: .venv/dev.stamp
-	$(BIN)/python tests/chart/values_schema.py
+# after a change of job/istio_pca/errors.py, job/istio_pca/config.py or tests/reliability_rows.py
+generated: .venv/dev.stamp
+	$(BIN)/python tests/generated.py
 
 # after a change of the dependencies in pyproject.toml; no addresses are recorded, only names and hashes
 UV := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from istio_pca.bundle import KEY, ROOT, Bundle, read
-from istio_pca.checks import problems
+from istio_pca.checks import judged
 from istio_pca.ports import SecretStore
 from pca_emulator import Emulator
 
@@ -46,8 +46,8 @@ class Place:
 
     def good(self) -> Bundle | None:
         """What is there, if it is whole and passes every check."""
-        bundle, defects = read(self.data())
-        return None if bundle is None or defects or problems(bundle, datetime.now(UTC)) else bundle
+        bundle, defects = judged(read(self.data()), datetime.now(UTC))
+        return None if defects else bundle
 
 
 def sweep(place: Callable[[str], Place], emulator: Emulator, wish: dict[str, Any], before: dict[str, Any]) -> int:

@@ -1,8 +1,7 @@
-"""Writes docs/reliability.md from tests/reliability_rows.py, which the tests carry out; `--check` fails on another file."""
+"""docs/reliability.md, from tests/reliability_rows.py, which the tests carry out. tests/generated.py writes it."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from pca_emulator.faults import OPERATIONS, kinds
@@ -42,7 +41,7 @@ def document() -> str:
     lines = [
         "# What it withstands",
         "",
-        "Each line here is carried out by a test; this page is written from the tests' own tables (`make docs`).",
+        "Each line here is carried out by a test; this page is written from the tests' own tables (`make generated`).",
         "Always, and at every instant: `cacerts` is absent, or as it was, or new and whole. A run that fails has changed nothing that is in force;",
         "the next one goes on where it stopped. No call is repeated after `retryFor`; one that is under way then may take its read timeout of 10 seconds more.",
         "",
@@ -93,11 +92,3 @@ def document() -> str:
         "",
     ]
     return "\n".join(lines)
-
-
-if __name__ == "__main__":
-    if sys.argv[1:] == ["--check"]:
-        if FILE.read_text() != document():
-            sys.exit("docs/reliability.md is not what tests/reliability_rows.py says: make docs")
-    else:
-        FILE.write_text(document())

@@ -1,4 +1,4 @@
-"""Writes docs/troubleshooting.md from the classes in istio_pca.errors; `--check` fails when the file is another.
+"""docs/troubleshooting.md, from the classes in istio_pca.errors. tests/generated.py writes it.
 
 What an error means and what to do stands once, in its class.
 """
@@ -6,7 +6,6 @@ What an error means and what to do stands once, in its class.
 from __future__ import annotations
 
 import inspect
-import sys
 from pathlib import Path
 
 from istio_pca import errors
@@ -44,11 +43,3 @@ def document() -> str:
             f"Exit code {kind.exit_code}; the Job {JOB.get(kind.exit_code, 'ends at once')}. {meaning}\n\n{kind.hint}\n"
         )
     return "\n".join(parts)
-
-
-if __name__ == "__main__":
-    if sys.argv[1:] == ["--check"]:
-        if FILE.read_text() != document():
-            sys.exit("docs/troubleshooting.md is not what job/istio_pca/errors.py says: make docs")
-    else:
-        FILE.write_text(document())

@@ -35,32 +35,6 @@ annotations: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end }}
 
-{{- /* What the Job and the CronJob may do in the namespace of cacerts. */}}
-{{- define "istio-pca.rules" -}}
-# a creation cannot be allowed by name: the API server does not know the name when it decides
-- apiGroups: [""]
-  resources: [secrets]
-  verbs: [create]
-- apiGroups: [""]
-  resources: [secrets]
-  resourceNames: [cacerts]
-  # deleting is for a foreign Secret of another type, which cannot be changed
-  verbs: [get, update{{ if eq .Values.config.cacerts.whenForeign "replace" }}, delete{{ end }}]
-- apiGroups: [""]
-  resources: [secrets]
-  resourceNames: [cacerts-pending]
-  verbs: [get, update, delete]
-# what happened is told as an Event on cacerts
-- apiGroups: [""]
-  resources: [events]
-  verbs: [create]
-# which root the mesh trusts, before another one is put under it
-- apiGroups: [""]
-  resources: [configmaps]
-  resourceNames: [istio-ca-root-cert]
-  verbs: [get]
-{{- end }}
-
 {{- /* The spec of the Job, and of what the CronJob makes. Arguments: root, serviceAccountName. */}}
 {{- define "istio-pca.jobSpec" -}}
 backoffLimit: {{ .root.Values.job.backoffLimit }}

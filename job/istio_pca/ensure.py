@@ -35,7 +35,7 @@ from istio_pca.plan import (
 from istio_pca.ports import World
 from istio_pca.request import SigningRequest
 from istio_pca.retry import retrying
-from istio_pca.secret import CERTIFICATE, NAME, SPEC, Secret
+from istio_pca.secret import CERTIFICATE, NAME, Secret
 
 
 @dataclass(frozen=True)
@@ -138,8 +138,8 @@ class _Run:
 
     def _finish(self, found: Secret | None, journal: Journal, reason: str) -> Outcome:
         bundle, secret = self._issuing.finish(found, journal)
-        ours = found and SPEC in found.annotations
-        return self._outcome("renewed" if ours else "replaced" if found else "issued", reason, bundle, secret)
+        action = "issued" if found is None else "renewed" if found.ours else "replaced"
+        return self._outcome(action, reason, bundle, secret)
 
     def _adopt(self, decision: Adopt) -> Outcome:
         """Make it ours by what is written on it; its content stays as it is."""

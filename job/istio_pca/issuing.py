@@ -21,7 +21,7 @@ from istio_pca.journal import Journal
 from istio_pca.plan import renew_at
 from istio_pca.ports import PrivateCA, World
 from istio_pca.request import SigningRequest, key_pem, new_csr, new_key, spec_digest
-from istio_pca.secret import NAME, SPEC, Secret
+from istio_pca.secret import NAME, Secret
 
 
 class Issuing:
@@ -91,7 +91,7 @@ class Issuing:
 
     def finish(self, found: Secret | None, journal: Journal) -> tuple[Bundle, Secret]:
         """From an open request to the Secret, in place of what was found; the journal goes."""
-        ours = found if found and SPEC in found.annotations else None
+        ours = found if found and found.ours else None
         try:
             journal = self._issue(journal)
             bundle = self._fetch(journal, ours)

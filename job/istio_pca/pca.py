@@ -1,7 +1,7 @@
-"""AWS Private CA by boto3: the adapter behind the port `PrivateCA`, and the only module that knows AWS.
+"""AWS Private CA by boto3: the adapter behind the port `PrivateCA`. With `aws_errors`, all that knows AWS.
 
-It makes each call once and classifies what goes wrong; `ensure` retries. It decides nothing.
-Source: AWS Private CA API Reference; errors as they are seen, since several are not in the service model.
+It makes each call once; what goes wrong leaves it as one of our errors, and `ensure` retries. It decides nothing.
+Source: AWS Private CA API Reference.
 """
 
 from __future__ import annotations
@@ -10,68 +10,21 @@ import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC
-from typing import Any, Final
+from typing import Final
 
 import boto3
 import botocore.config
-import botocore.exceptions
-import botocore.parsers
 import botocore.session
 
 from istio_pca.authority import Authority
+from istio_pca.aws_errors import translated
 from istio_pca.config import Config
-from istio_pca.errors import (
-    AuthorityError,
-    DeniedError,
-    IstioPcaError,
-    NoCredentialsError,
-    NotIssuedYetError,
-    RequestRejectedError,
-    TransientError,
-    one_line,
-)
+from istio_pca.errors import DeniedError, IstioPcaError, NoCredentialsError
 from istio_pca.ports import Issued
 from istio_pca.request import SigningRequest
 
 _CONNECT_SECONDS: Final = 3.05
 _READ_SECONDS: Final = 10
-
-_DENIED: Final = frozenset(
-    {
-        "AccessDenied",
-        "AccessDeniedException",
-        "InvalidClientTokenId",
-        "InvalidIdentityToken",
-        "IDPRejectedClaim",
-        "InvalidSignatureException",
-        "SignatureDoesNotMatch",
-        "UnrecognizedClientException",
-    }
-)
-_CANNOT: Final = frozenset(
-    {"InvalidStateException", "LimitExceededException", "ResourceNotFoundException", "InvalidArnException"}
-)
-_REJECTED: Final = frozenset(
-    {"InvalidArgsException", "MalformedCSRException", "RequestFailedException", "ValidationException"}
-)
-_PASSING: Final = frozenset(
-    {
-        "ConcurrentModificationException",
-        "ExpiredToken",
-        "ExpiredTokenException",
-        "IDPCommunicationError",
-        "InternalFailure",
-        "InternalServerError",
-        "RequestExpired",
-        "RequestLimitExceeded",
-        "RequestTimeout",
-        "ServiceUnavailable",
-        "ServiceUnavailableException",
-        "Throttling",
-        "ThrottlingException",
-        "TooManyRequestsException",
-    }
-)
 
 
 class AcmPca:
@@ -86,7 +39,7 @@ class AcmPca:
         """
         self._arn = config.certificate_authority_arn
         session = _session(config.region)
-        with _translated("find AWS credentials"):
+        with translated("find AWS credentials"):
             if session.get_credentials() is None:
                 raise NoCredentialsError("there are no AWS credentials in the environment")
         if config.role_arn:
@@ -132,9 +85,9 @@ class AcmPca:
 
     @contextmanager
     def _asking(self, action: str, resource: str) -> Iterator[None]:
-        """As `_translated`; a denial says who was denied, which is seldom who was meant."""
+        """As `translated`; a denial says who was denied, which is seldom who was meant."""
         try:
-            with _translated(action, resource):
+            with translated(action, resource):
                 yield
         except DeniedError as error:
             raise DeniedError(f"{error.message}; this Pod or shell is {self._identity}", hint=error.hint) from None
@@ -143,7 +96,7 @@ class AcmPca:
     def _identity(self) -> str:
         """Its ARN. Asked once, and only when denied; it needs no permission."""
         try:
-            with _translated("sts:GetCallerIdentity"):
+            with translated("sts:GetCallerIdentity"):
                 return str(self._session.client("sts").get_caller_identity()["Arn"])
         except IstioPcaError:
             return "somebody whom STS does not name"
@@ -159,7 +112,7 @@ def _session(region: str, **credentials: str) -> boto3.Session:
 
 
 def _assumed(session: boto3.Session, config: Config) -> boto3.Session:
-    with _translated("sts:AssumeRole", config.role_arn):
+    with translated("sts:AssumeRole", config.role_arn):
         answer = session.client("sts").assume_role(RoleArn=config.role_arn, RoleSessionName="istio-pca")
         given = answer["Credentials"]
         return _session(
@@ -168,55 +121,3 @@ def _assumed(session: boto3.Session, config: Config) -> boto3.Session:
             aws_secret_access_key=given["SecretAccessKey"],
             aws_session_token=given["SessionToken"],
         )
-
-
-@contextmanager
-def _translated(action: str, resource: str = "") -> Iterator[None]:
-    """Let nothing of botocore out: every failure of `action` on `resource` leaves as one of ours."""
-    what = f"{action} on {resource}" if resource else action
-    try:
-        yield
-    except botocore.exceptions.ClientError as error:
-        # without its cause, which may quote headers; the message says all that helps
-        raise _classified(error, action, resource) from None
-    except botocore.exceptions.NoCredentialsError:
-        raise NoCredentialsError("there are no AWS credentials in the environment") from None
-    except (botocore.exceptions.HTTPClientError, botocore.exceptions.ConnectionError) as error:
-        raise TransientError(f"{what}: {one_line(error)}", hint="Can the Pod reach the endpoint?") from None
-    except (botocore.parsers.ResponseParserError, KeyError, ValueError) as error:
-        raise TransientError(f"{what}: the answer is not what the API promises ({type(error).__name__})") from None
-    except botocore.exceptions.BotoCoreError as error:
-        raise NoCredentialsError(
-            f"{what}: {one_line(error)}", hint="Check the AWS_* variables and the AWS config of this process."
-        ) from None
-
-
-def _classified(error: Any, action: str, resource: str) -> IstioPcaError:
-    code = error.response.get("Error", {}).get("Code", "")
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    what = f"{action} on {resource}" if resource else action
-    text = f"{what}: {code}: {one_line(error.response.get('Error', {}).get('Message', ''))}"
-    if code == "RequestInProgressException":
-        return NotIssuedYetError(text)
-    if code in _DENIED:
-        return DeniedError(text, hint=_permission(action, resource))
-    if code in _REJECTED:
-        return RequestRejectedError(text)
-    if code in _CANNOT:
-        return AuthorityError(text)
-    if code in _PASSING or status >= 500 or status == 429:
-        return TransientError(text)
-    return AuthorityError(text, hint="AWS gave an error that istio-pca does not know; see its text.")
-
-
-def _permission(action: str, resource: str) -> str:
-    """The statement to add. AWS' own text says who was denied."""
-    if action.startswith("acm-pca:"):
-        # GetCertificate too is allowed on the CA, not on the certificate
-        authority = resource.partition("/certificate/")[0]
-        statement = f'{{"Effect": "Allow", "Action": "{action}", "Resource": "{authority}"}}'
-        return (
-            f"Add to the policy of that role: {statement}. A private CA of another account must be shared too: "
-            "RAM permission AWSRAMSubordinateCACertificatePathLen0IssuanceCertificateAuthority."
-        )
-    return "Does the trust policy of the role name this cluster's OIDC provider, namespace and ServiceAccount?"

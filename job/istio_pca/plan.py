@@ -109,7 +109,7 @@ def _wanted(config: Config, found: Secret | None, pending: Journal | None, now: 
     if found is None:
         return again or Issue("there was no Secret")
     bundle, defects = judged(read(found.data), now)
-    if SPEC not in found.annotations:
+    if not found.ours:
         return _foreign(config, found, bundle, defects, again)
     if bundle is None or not _only_expired(defects):
         return _damaged(config, found, defects)

@@ -26,12 +26,11 @@ def documents(config: Config, provider: str, service_accounts: Sequence[str]) ->
 
     `provider` is the ARN of the IAM OIDC provider of the cluster, `service_accounts` are "NAMESPACE/NAME".
     """
-    arn = config.certificate_authority_arn
     made = {"permissions": permissions(config), "trust": _trust(provider, service_accounts)}
     if config.role_arn:
         made["assume"] = _policy({"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": config.role_arn})
-    account = provider.split(":")[4]
-    if account != _account(arn) and provider != PROVIDER and not config.role_arn:
+    account = _account(provider)
+    if provider != PROVIDER and account != _account(config.certificate_authority_arn) and not config.role_arn:
         made["share"] = _share(config, account)
     return made
 

@@ -42,3 +42,8 @@ class Secret:
     created: datetime | None = None
     immutable: bool = False
     """Kubernetes then lets nobody change its data, only delete it."""
+
+    @property
+    def ours(self) -> bool:
+        """Whether we wrote or adopted it."""
+        return SPEC in self.annotations

@@ -18,6 +18,8 @@ ROLE = "arn:aws:iam::111122223333:role/istio-pca"
 HELMS = ("helm-3.17", "helm-4.3")
 
 Document = dict[str, Any]
+Render = Callable[..., list[Document]]
+IRSA = {"serviceAccount": {"annotations": {"eks.amazonaws.com/role-arn": ROLE}}}
 
 
 def helm(version: str, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -76,3 +78,9 @@ def only(objects: list[Document], kind: str, *, test: bool = False, renewal: boo
         and (one["metadata"]["name"].endswith("-renewal")) == renewal
     ]
     return found
+
+
+def annotations(one: Document, prefix: str) -> Document:
+    """Those under this prefix, without it."""
+    found = one["metadata"].get("annotations", {})
+    return {key.partition("/")[2]: value for key, value in found.items() if key.startswith(prefix)}

@@ -9,11 +9,10 @@ from typing import Any
 import pytest
 import yaml
 
-from chart.conftest import ARN, CHART, ROLE, Document, only
+from chart.conftest import ARN, CHART, ROLE, Document, Render, only
 from e2e.istiod import GATE
 
 EXAMPLES = CHART.parent / "examples"
-Render = Callable[..., list[Document]]
 
 
 def documents(file: str) -> list[Document]:

@@ -1,12 +1,11 @@
-"""Writes `config` of chart/values.schema.json from the pydantic model: the chart accepts what the Job accepts.
+"""`config` of chart/values.schema.json, from the pydantic model: the chart accepts what the Job accepts.
 
-`python tests/chart/values_schema.py` writes, with `--check` it fails when the file is another one.
+tests/generated.py writes it.
 """
 
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -43,11 +42,3 @@ def _config() -> dict[str, Any]:
     arn["pattern"] = arn["pattern"].replace("^", "^(").replace("$", ")?$")
     del config["required"]
     return config
-
-
-if __name__ == "__main__":
-    if sys.argv[1:] == ["--check"]:
-        if generated() != FILE.read_text():
-            sys.exit("chart/values.schema.json is not what job/istio_pca/config.py says: make schema")
-    else:
-        FILE.write_text(generated())

@@ -108,6 +108,14 @@ def chart(package: Path, tmp_path: Path) -> Chart:
     return Chart(package, tmp_path)
 
 
+@pytest.fixture
+def gate(tmp_path: Path) -> Path:
+    """Values for istiod: what NOTES.txt tells to set."""
+    file = tmp_path / "gate.yaml"
+    file.write_text(json.dumps(istiod.GATE))
+    return file
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
     """What a person would look at next, before the cleaning up takes it away."""

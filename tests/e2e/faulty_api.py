@@ -32,7 +32,7 @@ class FaultyApi(ThreadingHTTPServer):
         self.behind = behind
         self.reset()
 
-    def reset(self, kind: str = "", when: int | str = -1, happens: Callable[[], None] | None = None) -> None:
+    def reset(self, kind: str = "", when: int | str = -1, happens: Callable[[], object] | None = None) -> None:
         """From now on: this fault, or what happens just before that call."""
         self.calls: list[str] = []
         self._kind, self._when, self._happens = kind, when, happens

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
-from e2e.kubernetes import Document, helm, kubectl, port_forward
+from e2e.kubernetes import Document, exists, helm, kubectl, port_forward, wait
 
 NAMESPACE = "istio-system"
 CHARTS = Path(os.environ.get("ISTIO_CHARTS", "istio-charts"))
@@ -112,6 +112,7 @@ def workload_certificate(
 
 
 def _root_that_workloads_get(namespace: str) -> bytes:
+    wait(f"istiod's root in {namespace}", lambda: exists("configmap", "istio-ca-root-cert", namespace))
     path = "jsonpath={.data.root-cert\\.pem}"
     return kubectl("get", "configmap", "istio-ca-root-cert", "-n", namespace, "-o", path).encode()
 

@@ -44,6 +44,21 @@ def apply(*objects: Mapping[str, Any]) -> None:
     kubectl("apply", "-f", "-", given="\n---\n".join(map(json.dumps, objects)))
 
 
+def pods(selector: str, namespace: str) -> list[Document]:
+    found: list[Document] = json.loads(kubectl("get", "pods", "-n", namespace, "-l", selector, "-o", "json"))["items"]
+    return found
+
+
+def completes(job: str, namespace: str) -> None:
+    kubectl("wait", f"job/{job}", "-n", namespace, "--for=condition=complete", f"--timeout={SLOW_MACHINE:.0f}s")
+
+
+def run_now(cron: str, job: str, namespace: str) -> None:
+    """What the CronJob would make at its hour, under this name, until it is done."""
+    kubectl("create", "job", job, f"--from=cronjob/{cron}", "-n", namespace)
+    completes(job, namespace)
+
+
 def secret_data(name: str, namespace: str) -> dict[str, bytes]:
     return {key: base64.b64decode(value) for key, value in get("secret", name, namespace)["data"].items()}
 

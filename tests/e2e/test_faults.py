@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -13,8 +14,8 @@ import pytest
 
 from e2e.faulty_api import FaultyApi, faulty_api
 from e2e.kubernetes import apply, exists, kubectl, namespace, remove_namespaces, wait
+from in_process import command
 from istio_pca import cluster as adapter
-from istio_pca.__main__ import main
 from istio_pca.cluster import ClusterSecrets
 from kill_sweep import Place
 from pca_emulator import Emulator, Scenario
@@ -37,12 +38,8 @@ class Story:
         """Exit code, and the last line of the log."""
         settings = {"namespace": NAMESPACE, **cacerts}
         wish = {"certificateAuthorityArn": self.emulator.ca_arn, "retryFor": retry_for, "cacerts": settings}
-        with pytest.MonkeyPatch.context() as patch:
-            for name, value in self.place.environment.items():
-                patch.setenv(name, value)
-            patch.setenv("ISTIO_PCA_CONFIG", json.dumps(wish))
-            status = main(["ensure", "--output", "json", "--kubeconfig", str(self.kubeconfig)])
-        return status, json.loads(self.capsys.readouterr().err.splitlines()[-1])
+        cluster = ("--kubeconfig", str(self.kubeconfig))
+        return command(self.capsys, self.place.environment, wish, "ensure", "--output", "json", *cluster)
 
     def finishes(self, bought: int, **cacerts: Any) -> None:
         """Without a fault the next run makes all good, and one certificate has been bought since then."""
@@ -211,25 +208,24 @@ def test_immutable(story: Story) -> None:
     assert (len(story.emulator.issued), story.place.data()) == (bought, before)
 
 
-@pytest.fixture
-def delete(story: Story) -> Callable[[str], Callable[[], None]]:
-    return lambda name: lambda: str(kubectl("delete", "secret", name, "-n", NAMESPACE)) and None
+def deleting(name: str) -> Callable[[], object]:
+    return functools.partial(kubectl, "delete", "secret", name, "-n", NAMESPACE)
 
 
-def test_deleted_between_read_and_write(story: Story, delete: Callable[[str], Callable[[], None]]) -> None:
+def test_deleted_between_read_and_write(story: Story) -> None:
     """A renewal whose old Secret goes away makes the new one all the same, with the certificate that it bought."""
     assert story.ensure()[0] == 0
     bought = len(story.emulator.issued)
-    story.api.reset(when="PUT cacerts", happens=delete("cacerts"))
+    story.api.reset(when="PUT cacerts", happens=deleting("cacerts"))
 
     assert story.ensure(validity="90d")[0] == STATES["cacerts is deleted between read and write"]
     story.finishes(bought + 1, validity="90d")
 
 
-def test_journal_deleted(story: Story, delete: Callable[[str], Callable[[], None]]) -> None:
+def test_journal_deleted(story: Story) -> None:
     """Its key is gone with it, so another certificate has to be bought; the run ends well."""
     bought = len(story.emulator.issued)
-    story.api.reset(when="PUT cacerts-pending", happens=delete("cacerts-pending"))
+    story.api.reset(when="PUT cacerts-pending", happens=deleting("cacerts-pending"))
 
     assert story.ensure()[0] == STATES["the journal is deleted in mid-run"]
     story.finishes(bought + 2)

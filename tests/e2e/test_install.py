@@ -14,18 +14,11 @@ from cryptography.x509.verification import Criticality, ExtensionPolicy, PolicyB
 
 from e2e import emulated_aws, istiod
 from e2e.conftest import NAMESPACE, RELEASE, Chart
-from e2e.kubernetes import exists, get, helm, kubectl, secret_data, wait
+from e2e.kubernetes import exists, get, helm, kubectl, pods, secret_data, wait
 
 HELMS = ("helm3", "helm4")
 ISSUE = ["AssumeRoleWithWebIdentity", "DescribeCertificateAuthority", "IssueCertificate", "GetCertificate"]
 FILES = {"ca-cert.pem", "ca-key.pem", "cert-chain.pem", "root-cert.pem"}
-
-
-@pytest.fixture
-def gate(tmp_path: Path) -> Path:
-    file = tmp_path / "gate.yaml"
-    file.write_text(yaml.safe_dump(istiod.GATE))
-    return file
 
 
 def verified_to(root: bytes, chain: list[bytes]) -> x509.Certificate:
@@ -54,9 +47,8 @@ def signs_workloads(authority: str) -> None:
 
 
 def job_pod() -> dict[str, object]:
-    (pod,) = json.loads(kubectl("get", "pods", "-n", NAMESPACE, "-l", f"job-name={RELEASE}", "-o", "json"))["items"]
-    found: dict[str, object] = pod
-    return found
+    (pod,) = pods(f"job-name={RELEASE}", NAMESPACE)
+    return pod
 
 
 def result() -> dict[str, object]:
@@ -88,7 +80,6 @@ def test_install(mesh: None, chart: Chart, gate: Path, version: str) -> None:
 
     istiod.install(version, gate)
     istiod.ready()
-    wait("the root in the namespace of workloads", lambda: exists("configmap", "istio-ca-root-cert", "default"))
     signs_workloads("rsa-2")
 
     assert helm(version, "test", RELEASE, "-n", NAMESPACE).returncode == 0
@@ -109,7 +100,6 @@ def test_istiod_first(mesh: None, chart: Chart, gate: Path) -> None:
 
     istiod.ready("300s")  # the kubelet tries again after up to two minutes
     assert not exists("secret", "istio-ca-secret", NAMESPACE)  # where istiod keeps a CA of its own invention
-    wait("the root in the namespace of workloads", lambda: exists("configmap", "istio-ca-root-cert", "default"))
     signs_workloads("rsa-2")
 
 
@@ -166,7 +156,6 @@ def test_kinds(mesh: None, chart: Chart, gate: Path, authority: str, algorithm: 
     chart.install("helm4", authority, cacerts={"keyAlgorithm": algorithm})
     istiod.install("helm4", gate)
     istiod.ready()
-    wait("the root in the namespace of workloads", lambda: exists("configmap", "istio-ca-root-cert", "default"))
 
     signs_workloads(authority)
 

@@ -11,7 +11,7 @@ import yaml
 
 from e2e import emulated_aws, istiod
 from e2e.conftest import NAMESPACE, RELEASE, ROOT, Chart
-from e2e.kubernetes import exists, get, helm, kubectl, secret_data, wait
+from e2e.kubernetes import completes, exists, get, helm, kubectl, secret_data
 
 UMBRELLA = ROOT / "examples" / "umbrella"
 
@@ -26,7 +26,7 @@ def test_kubectl_apply(mesh: None, chart: Chart, package: Path) -> None:
         kubectl("apply", "-n", NAMESPACE, "-f", "-", given=rendered)
         (job,) = [one for one in yaml.safe_load_all(rendered) if one and one["kind"] == "Job"]
         name: str = job["metadata"]["name"]
-        kubectl("wait", f"job/{name}", "-n", NAMESPACE, "--for=condition=complete", "--timeout=180s")
+        completes(name, NAMESPACE)
         return name
 
     first = apply()
@@ -68,7 +68,6 @@ def test_umbrella(mesh: None, umbrella: tuple[Path, list[str]], hook: str) -> No
     try:
         helm("helm4", "install", "mesh", str(folder), *arguments, "--set", f"istio-pca.job.hook={hook}")
         istiod.ready("300s")  # a Pod whose Secret was missing is tried again after up to two minutes
-        wait("the root in the namespace of workloads", lambda: exists("configmap", "istio-ca-root-cert", "default"))
         chain = b"".join(istiod.workload_certificate())
 
         assert secret_data("cacerts", NAMESPACE)["ca-cert.pem"].strip() in chain

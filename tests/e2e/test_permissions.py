@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from e2e.conftest import NAMESPACE, RELEASE, Chart
-from e2e.kubernetes import apply, helm, kubectl
+from e2e.kubernetes import apply, helm, kubectl, run_now
 
 Use = tuple[str, str, str]
 """Verb, resource, name; a creation has no name for RBAC."""
@@ -66,12 +66,10 @@ def test_no_verb_unused_and_none_missing(mesh: None, chart: Chart, package: Path
     # all that the CronJob may have to do: to begin anew, and to renew
     cron = f"{RELEASE}-renewal"
     kubectl("delete", "secret", "cacerts", "-n", NAMESPACE)
-    kubectl("create", "job", "anew", f"--from=cronjob/{cron}", "-n", NAMESPACE)
-    kubectl("wait", "job/anew", "-n", NAMESPACE, "--for=condition=complete", "--timeout=180s")
+    run_now(cron, "anew", NAMESPACE)
     age = json.dumps({"metadata": {"annotations": {"istio-pca/spec": "of another wish"}}})
     kubectl("patch", "secret", "cacerts", "-n", NAMESPACE, "--type", "merge", "-p", age)
-    kubectl("create", "job", "renewed", f"--from=cronjob/{cron}", "-n", NAMESPACE)
-    kubectl("wait", "job/renewed", "-n", NAMESPACE, "--for=condition=complete", "--timeout=180s")
+    run_now(cron, "renewed", NAMESPACE)
 
     assert used(audit, since, RELEASE) == allowed(chart, package, RELEASE)
     assert used(audit, since, cron) == allowed(chart, package, cron)

@@ -5,46 +5,36 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-import yaml
 from cryptography import x509
 
 from e2e import emulated_aws, istiod
 from e2e.conftest import NAMESPACE, RELEASE, Chart
-from e2e.kubernetes import exists, get, kubectl, secret_data, wait
+from e2e.kubernetes import exists, get, pods, run_now, secret_data, wait
 
 CRON = f"{RELEASE}-renewal"
-
-
-def renew(name: str) -> None:
-    """What the CronJob would make at its hour."""
-    kubectl("create", "job", name, f"--from=cronjob/{CRON}", "-n", NAMESPACE)
-    kubectl("wait", f"job/{name}", "-n", NAMESPACE, "--for=condition=complete", "--timeout=180s")
 
 
 def intermediate() -> x509.Certificate:
     return x509.load_pem_x509_certificate(secret_data("cacerts", NAMESPACE)["ca-cert.pem"])
 
 
-def test_keeps_then_renews(mesh: None, chart: Chart, tmp_path: Path) -> None:
+def test_keeps_then_renews(mesh: None, chart: Chart, gate: Path) -> None:
     """Before its day it asks AWS nothing; from then on it renews: a new key, the same root, no restart."""
     life, before_end = 24 * 3600, 24 * 3600 - 60
     chart.install("helm4", cacerts={"validity": f"{life}s", "renewBefore": f"{before_end}s"})
     due = time.monotonic() + 60
-    gate = tmp_path / "gate.yaml"
-    gate.write_text(yaml.safe_dump(istiod.GATE))
     emulated_aws.order("reset")
 
-    renew("early")
+    run_now(CRON, "early", NAMESPACE)
 
     assert emulated_aws.calls() == []
     before = secret_data("cacerts", NAMESPACE)
     old = intermediate()
     istiod.install("helm4", gate)
     istiod.ready()
-    wait("the root in the namespace of workloads", lambda: exists("configmap", "istio-ca-root-cert", "default"))
     time.sleep(max(0.0, due - time.monotonic()))
 
-    renew("due")
+    run_now(CRON, "due", NAMESPACE)
 
     after, new = secret_data("cacerts", NAMESPACE), intermediate()
     assert after["root-cert.pem"] == before["root-cert.pem"]
@@ -53,7 +43,7 @@ def test_keeps_then_renews(mesh: None, chart: Chart, tmp_path: Path) -> None:
     assert not exists("secret", "cacerts-pending", NAMESPACE)
     wait("istiod to sign with the new one", lambda: signer() == new.serial_number)
     assert old.serial_number != new.serial_number
-    (pod,) = get_pods("app=istiod")
+    (pod,) = pods("app=istiod", NAMESPACE)
     assert [one["restartCount"] for one in pod["status"]["containerStatuses"]] == [0]
 
 
@@ -62,15 +52,6 @@ def signer() -> int:
     leaf, *above = [one for part in istiod.workload_certificate() for one in x509.load_pem_x509_certificates(part)]
     leaf.verify_directly_issued_by(above[0])
     return above[0].serial_number
-
-
-def get_pods(selector: str) -> list[dict[str, dict[str, list[dict[str, int]]]]]:
-    import json
-
-    found: list[dict[str, dict[str, list[dict[str, int]]]]] = json.loads(
-        kubectl("get", "pods", "-n", NAMESPACE, "-l", selector, "-o", "json")
-    )["items"]
-    return found
 
 
 def test_it_stays(mesh: None, chart: Chart) -> None:

@@ -17,12 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from e2e import istiod
 from e2e.conftest import NAMESPACE, Chart
-from e2e.istiod import GATE
 from e2e.kubernetes import apply, get, kubectl, wait
 from istio_pca.bundle import Bundle, pem, read
 from istio_pca.checks import judged
@@ -116,12 +114,10 @@ def serves(name: str, files: Files, folder: Path) -> bool:
 
 
 @pytest.fixture
-def verdicts(mesh: None, chart: Chart, tmp_path: Path) -> Iterator[dict[str, str]]:
+def verdicts(mesh: None, chart: Chart, gate: Path, tmp_path: Path) -> Iterator[dict[str, str]]:
     """By case: `ended` (istiod does not start), `unusable` (no workload can use what it signs) or `serves`."""
     chart.install("helm4")
-    values = tmp_path / "gate.yaml"
-    values.write_text(yaml.safe_dump(GATE))
-    istiod.install("helm4", values)
+    istiod.install("helm4", gate)
     istiod.ready()
     template = get("deployment", "istiod", NAMESPACE)["spec"]["template"]
     names = {case: f"verdict-{number}" for number, case in enumerate(CASES)}

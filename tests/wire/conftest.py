@@ -35,6 +35,17 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "installed"
 
 
+SERVICE_ACCOUNT = "istio-system/istio-pca"
+
+
+def irsa_environment(emulator: Emulator, folder: Path) -> dict[str, str]:
+    """A Pod's way in: a ServiceAccount token in a file, exchanged at STS for the emulator's role."""
+    token = folder / "token"
+    token.write_text(emulator.token(SERVICE_ACCOUNT))
+    role = "arn:aws:iam::111122223333:role/istio-pca"
+    return {**emulator.endpoints(), "AWS_ROLE_ARN": role, "AWS_WEB_IDENTITY_TOKEN_FILE": str(token)}
+
+
 @pytest.fixture
 def emulator() -> Iterator[Emulator]:
     with Emulator(Scenario(levels=2, keys=("EC_prime256v1",))) as running:

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from in_process import Then, command, environment, world
 from istio_pca import pca
-from istio_pca.__main__ import main
 from istio_pca.bundle import ROOT
+from istio_pca.config import parse
 from istio_pca.directory import DirectorySecrets
+from istio_pca.ensure import ensure
+from istio_pca.errors import IstioPcaError
 from kill_sweep import Place
 from pca_emulator import AuthoritySpec, Emulator, Role, Scenario
 from reliability import rows
+from wire.conftest import SERVICE_ACCOUNT, irsa_environment
 from wire.test_ensure import config
 
 ROWS = {f"{operation} {kind}": (operation, kind, fault) for operation, kind, fault in rows()}
-SERVICE_ACCOUNT = "istio-system/istio-pca"
 MENDED = {"crlf"}
 """Not retried: put right."""
 SLOW = 1.5
@@ -39,12 +43,8 @@ class Renewal:
     def ensure(self, **more: Any) -> tuple[int, dict[str, Any]]:
         """Exit code, and the last line of the log."""
         wish = config(self.emulator, cacerts={"validity": "90d"}, **more)
-        with pytest.MonkeyPatch.context() as patch:
-            for name, value in self.place.environment.items():
-                patch.setenv(name, value)
-            patch.setenv("ISTIO_PCA_CONFIG", json.dumps(wish))
-            status = main(["ensure", "--output", "json", "--output-dir", self.place.argument])
-        return status, json.loads(self.capsys.readouterr().err.splitlines()[-1])
+        folder = ("--output-dir", self.place.argument)
+        return command(self.capsys, self.place.environment, wish, "ensure", "--output", "json", *folder)
 
     def calls(self, operation: str) -> int:
         return sum(request.operation == operation for request in self.emulator.requests)
@@ -62,19 +62,16 @@ def aws() -> Iterator[Emulator]:
 
 
 @pytest.fixture(scope="module")
-def environment(aws: Emulator, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    token = tmp_path_factory.mktemp("token") / "token"
-    token.write_text(aws.token(SERVICE_ACCOUNT))
-    role = "arn:aws:iam::111122223333:role/istio-pca"
-    return {**aws.endpoints(), "AWS_ROLE_ARN": role, "AWS_WEB_IDENTITY_TOKEN_FILE": str(token)}
+def variables(aws: Emulator, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    return irsa_environment(aws, tmp_path_factory.mktemp("token"))
 
 
 @pytest.fixture(scope="module")
-def issued(aws: Emulator, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def issued(aws: Emulator, variables: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which the first certificate is."""
     folder = tmp_path_factory.mktemp("issued")
     aws.clear_faults()
-    status, _ = Place(DirectorySecrets(folder, "istio-system"), str(folder), environment).run(config(aws))
+    status, _ = Place(DirectorySecrets(folder, "istio-system"), str(folder), variables).run(config(aws))
     assert status == 0
     return folder
 
@@ -82,20 +79,18 @@ def issued(aws: Emulator, environment: dict[str, str], tmp_path_factory: pytest.
 @pytest.fixture
 def renewal(
     aws: Emulator,
-    environment: dict[str, str],
+    variables: dict[str, str],
     issued: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Renewal]:
-    for name in ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
-        monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(pca, "_READ_SECONDS", 1)  # ten seconds in each of many rows would only be waited for
     folder = tmp_path / "out"
     shutil.copytree(issued, folder, symlinks=True)
     aws.clear_faults()
     aws.clear_requests()
-    yield Renewal(aws, Place(DirectorySecrets(folder, "istio-system"), str(folder), environment), capsys)
+    yield Renewal(aws, Place(DirectorySecrets(folder, "istio-system"), str(folder), variables), capsys)
     aws.clear_faults()
 
 
@@ -140,35 +135,18 @@ def test_without_end(renewal: Renewal, row: str) -> None:
     carry_out(renewal, operation, kind, "*", fault.always, retryFor="1s")
 
 
-class Then:
-    """A private CA; after one of its calls something happens."""
-
-    def __init__(self, private_ca: Any, call: str, happens: Callable[[], None]) -> None:
-        self._private_ca, self._call, self._happens = private_ca, call, happens
-
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self._private_ca, name)
-
-        def called(*arguments: Any) -> Any:
-            answer = method(*arguments)
-            if name == self._call:
-                self._happens()
-            return answer
-
-        return called
-
-
 @pytest.mark.parametrize(("after", "expected"), [("describe", 12), ("issue", 0)])
-def test_disabled_in_mid_run(renewal: Renewal, monkeypatch: pytest.MonkeyPatch, after: str, expected: int) -> None:
+def test_disabled_in_mid_run(renewal: Renewal, after: str, expected: int) -> None:
     """The CA is disabled between two calls: told, harmless, and finished with one certificate when it is back."""
-    real, bought, before = pca.AcmPca, renewal.bought(), renewal.place.data()
-
-    def disable() -> None:
-        renewal.emulator.set_status("DISABLED")
-
-    monkeypatch.setattr(pca, "AcmPca", lambda wish: Then(real(wish), after, disable))
-    status, _ = renewal.ensure(retryFor="1s")
-    monkeypatch.setattr(pca, "AcmPca", real)
+    bought, before = renewal.bought(), renewal.place.data()
+    wish = parse(json.dumps(config(renewal.emulator, cacerts={"validity": "90d"}, retryFor="1s")))
+    disable = functools.partial(renewal.emulator.set_status, "DISABLED")
+    status = 0
+    try:
+        with environment(renewal.place.environment):
+            ensure(wish, world(renewal.place.store, lambda: Then(pca.AcmPca(wish), after, disable)))
+    except IstioPcaError as error:
+        status = error.exit_code
     renewal.emulator.set_status("ACTIVE")
 
     assert status == expected

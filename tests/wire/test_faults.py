@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pca_emulator import AuthoritySpec, Emulator, Role, Scenario, User
-from wire.conftest import Cli
+from wire.conftest import SERVICE_ACCOUNT, Cli, irsa_environment
 from wire.test_ensure import config, files, operations
 
 
@@ -124,22 +124,12 @@ def test_denied(wheel: Path, tmp_path: Path, policy: dict[str, Any], action: str
     assert "this Pod or shell is arn:aws:iam::111122223333:user/" in failure["message"]
 
 
-SERVICE_ACCOUNT = "istio-system/istio-pca"
-
-
 @pytest.fixture
 def irsa(wheel: Path, tmp_path: Path) -> Iterator[tuple[Cli, Emulator]]:
     """A Pod's way in: a ServiceAccount token in a file, exchanged at STS."""
     scenario = Scenario((AuthoritySpec(keys=("EC_prime256v1",)),), roles=(Role(service_accounts=(SERVICE_ACCOUNT,)),))
     with Emulator(scenario) as emulator:
-        token = tmp_path / "token"
-        token.write_text(emulator.token(SERVICE_ACCOUNT))
-        variables = {
-            **emulator.endpoints(),
-            "AWS_ROLE_ARN": "arn:aws:iam::111122223333:role/istio-pca",
-            "AWS_WEB_IDENTITY_TOKEN_FILE": str(token),
-            "AWS_ROLE_SESSION_NAME": "istio-pca-blue",
-        }
+        variables = {**irsa_environment(emulator, tmp_path), "AWS_ROLE_SESSION_NAME": "istio-pca-blue"}
         yield Cli(wheel, tmp_path, variables), emulator
 
 

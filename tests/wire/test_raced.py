@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import io
+import functools
 import json
-import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from istio_pca.authority import Authority
+from in_process import Then, environment, world
 from istio_pca.config import parse
 from istio_pca.directory import DirectorySecrets
 from istio_pca.ensure import ensure
 from istio_pca.pca import AcmPca
-from istio_pca.ports import Clock, PrivateCA, World
-from istio_pca.report import StoryLog
 from pca_emulator import Emulator, Scenario
 from wire.conftest import Cli
 from wire.test_ensure import config
@@ -59,39 +53,19 @@ def test_two_wishes_at_once(wheel: Path, tmp_path: Path) -> None:
         assert cli.result("verify", **one)["healthy"]
 
 
-class Overtaken:
-    """A private CA in front of which another run does the whole work, each time that it is described."""
-
-    def __init__(self, private_ca: PrivateCA, other_run: Callable[[], object]) -> None:
-        self._private_ca, self._other_run = private_ca, other_run
-
-    def describe(self) -> Authority:
-        self._other_run()
-        return self._private_ca.describe()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._private_ca, name)
-
-
 @pytest.mark.parametrize("renewing", [False, True])
-def test_overtaken(wheel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, renewing: bool) -> None:
+def test_overtaken(wheel: Path, tmp_path: Path, renewing: bool) -> None:
     """Between a run's look and its journal another run begins and ends: the late one buys and leaves nothing."""
-    with Emulator(Scenario(keys=("EC_prime256v1",))) as emulator:
+    with Emulator(Scenario(keys=("EC_prime256v1",))) as emulator, environment(emulator.environment()):
         cli = Cli(wheel, tmp_path, emulator.environment())
         if renewing:
             cli.result("ensure", **config(emulator, cacerts={"validity": "90d"}))
-        for name, value in emulator.environment().items():
-            monkeypatch.setenv(name, value)
         wish = parse(json.dumps(config(emulator)))
         bought = len(emulator.issued)
-        clock = Clock(lambda: datetime.now(UTC), time.monotonic, time.sleep)
-        log = StoryLog(io.StringIO(), clock.now, clock.monotonic)
         store = DirectorySecrets(tmp_path / "out", "istio-system")
+        other_run = functools.partial(cli.result, "ensure", **config(emulator))
 
-        late = ensure(
-            wish,
-            World(store, lambda: Overtaken(AcmPca(wish), lambda: cli.result("ensure", **config(emulator))), clock, log),
-        )
+        late = ensure(wish, world(store, lambda: Then(AcmPca(wish), "describe", other_run)))
 
         assert late.action == "kept"
         assert len(emulator.issued) == bought + 1
