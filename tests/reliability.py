@@ -5,7 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 from pca_emulator.faults import OPERATIONS, kinds
-from reliability_rows import AWS, BOUGHT, KILL_POINTS, KUBERNETES, KUBERNETES_CALLS, STATES, UNBOUGHT, Fault
+from reliability_rows import (
+    AWS,
+    BOUGHT,
+    KILL_POINTS,
+    KUBERNETES,
+    KUBERNETES_CALLS,
+    STATES,
+    UNBOUGHT,
+    VERDICTS,
+    Fault,
+)
 
 FILE = Path(__file__).parent.parent / "docs" / "reliability.md"
 USED = (
@@ -22,6 +32,11 @@ ENDS = {
     12: "12 the authority cannot",
     13: "13 denied",
     20: "20 later",
+}
+FATES = {
+    "serves": "starts, and workloads trust each other",
+    "unusable": "starts, and no peer believes what it signs",
+    "ended": "does not start",
 }
 
 
@@ -89,6 +104,16 @@ def document() -> str:
         *(f"| {state} | {ENDS[outcome]} |" for state, outcome in STATES.items()),
         "",
         "A journal that somebody deletes in mid-run takes its key with it: then two certificates are bought.",
+        "",
+        f"## Istio: {len(VERDICTS)} bundles",
+        "Each is given to a real istiod, and a workload certificate is asked of it; `tests/e2e/test_verdicts.py`. What istiod or a workload would reject, we reject.",
+        "",
+        "| bundle | a real istiod | istio-pca |",
+        "|---|---|---|",
+        *(
+            f"| {case} | {FATES[fate]} | {'accepts' if ours else 'rejects'} |"
+            for case, (fate, ours) in VERDICTS.items()
+        ),
         "",
     ]
     return "\n".join(lines)

@@ -27,6 +27,7 @@ class Fault:
 
 AWS: Final = {
     "throttle": Fault("throttled", 0, 20),
+    "throttle-retry-after": Fault("throttled, with Retry-After", 0, 20),
     "500": Fault("500 InternalFailure", 0, 20),
     "503": Fault("503 ServiceUnavailable", 0, 20),
     "expired-token": Fault("the session token has ended in mid-run", 0, 20),
@@ -91,3 +92,33 @@ STATES: Final = {
     "the journal is deleted in mid-run": 0,
 }
 """States of the cluster that are made for real, and how a run under them ends."""
+
+VERDICTS: Final = {
+    "good": ("serves", True),
+    "root not in the chain": ("serves", True),
+    "two roots": ("serves", True),
+    "for servers only": ("serves", False),
+    "reversed chain": ("serves", False),
+    "may not sign": ("unusable", False),
+    "names that exclude SPIFFE": ("unusable", False),
+    "the issuer allows no CA below": ("unusable", False),
+    "intermediate missing": ("unusable", False),
+    "another key": ("ended", False),
+    "another root": ("ended", False),
+    "a leaf": ("ended", False),
+    "ended": ("ended", False),
+    "begins tomorrow": ("ended", False),
+    "the issuing CA ended": ("ended", False),
+    "the subordinate is missing": ("ended", False),
+    "chain is empty": ("ended", False),
+    "chain is garbage": ("ended", False),
+    "certificate is garbage": ("ended", False),
+    "key is garbage": ("ended", False),
+    "no root": ("ended", False),
+    "no key": ("ended", False),
+}
+"""Bundles: what becomes of an istiod that is given one, and whether we accept it.
+
+`serves`: workloads can use what it signs; `unusable`: it starts, and no peer believes what it signs; `ended`: it does
+not start.
+"""

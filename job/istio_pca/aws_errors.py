@@ -21,6 +21,7 @@ from istio_pca.errors import (
     RequestRejectedError,
     TransientError,
     one_line,
+    seconds_to_wait,
 )
 
 _DENIED: Final = frozenset(
@@ -84,7 +85,8 @@ def translated(action: str, resource: str = "") -> Iterator[None]:
 
 def _classified(error: Any, action: str, resource: str) -> IstioPcaError:
     code = error.response.get("Error", {}).get("Code", "")
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    answer = error.response.get("ResponseMetadata", {})
+    status = answer.get("HTTPStatusCode", 0)
     what = f"{action} on {resource}" if resource else action
     text = f"{what}: {code}: {one_line(error.response.get('Error', {}).get('Message', ''))}"
     if code == "RequestInProgressException":
@@ -96,7 +98,7 @@ def _classified(error: Any, action: str, resource: str) -> IstioPcaError:
     if code in _CANNOT:
         return AuthorityError(text)
     if code in _PASSING or status >= 500 or status == 429:
-        return TransientError(text)
+        return TransientError(text, retry_after=seconds_to_wait(answer.get("HTTPHeaders", {}).get("retry-after")))
     return AuthorityError(text, hint="AWS gave an error that istio-pca does not know; see its text.")
 
 

@@ -27,6 +27,7 @@ from istio_pca.errors import (
     RefusedError,
     TransientError,
     one_line,
+    seconds_to_wait,
 )
 from istio_pca.ports import Announcement
 from istio_pca.secret import NAME, Secret
@@ -149,7 +150,8 @@ class ClusterSecrets:
             case 403:
                 return DeniedError(text, hint="The Role of the chart allows it: is it, and its RoleBinding, there?")
             case 429 | 500 | 502 | 503 | 504 | None | 0:
-                return TransientError(text)
+                asked = (error.headers or {}).get("Retry-After")
+                return TransientError(text, retry_after=seconds_to_wait(asked))
             case _:
                 return RefusedError(text, hint="An admission policy of the cluster may be in the way; see the text.")
 

@@ -13,12 +13,18 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 _LONGEST_TEXT: Final = 300
+_LONGEST_WAIT: Final = 3600.0
 
 
 def one_line(text: object, longest: int = _LONGEST_TEXT) -> str:
     """Foreign text, fit for a message: on one line, and cut, since what is quoted at length may hold anything."""
     line = " ".join(str(text).split())
     return line if len(line) <= longest else line[:longest] + "…"
+
+
+def seconds_to_wait(header: str | None) -> float:
+    """Of a Retry-After header in seconds (RFC 9110 section 10.2.3); 0 if there is none, or it is a date."""
+    return min(float(header), _LONGEST_WAIT) if header and header.isascii() and header.isdigit() else 0.0
 
 
 class IstioPcaError(Exception):
@@ -102,6 +108,11 @@ class TransientError(IstioPcaError):
     reason = "Unavailable"
     hint = "Nothing is lost: run it again, it goes on where it stopped."
     retriable = True
+
+    def __init__(self, message: str, *, hint: str | None = None, retry_after: float = 0.0) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after = retry_after
+        """Seconds that the other side asked for, before the next try; 0 if it named none."""
 
 
 class NotIssuedYetError(TransientError):

@@ -10,7 +10,7 @@ from typing import Final
 import tenacity
 
 from istio_pca.config import Config, duration
-from istio_pca.errors import IstioPcaError, NotIssuedYetError
+from istio_pca.errors import IstioPcaError, NotIssuedYetError, TransientError
 from istio_pca.ports import World
 
 POLL_FIRST: Final = 0.2
@@ -28,7 +28,11 @@ def retrying(config: Config, world: World) -> tenacity.Retrying:
         return state.outcome.exception() if state.outcome else None
 
     def wait(state: tenacity.RetryCallState) -> float:
-        return polling(state) if isinstance(error(state), NotIssuedYetError) else backing_off(state)
+        failure = error(state)
+        if isinstance(failure, NotIssuedYetError):
+            return polling(state)
+        # the jitter comes on top: many that were told the same must not come back at the same instant
+        return backing_off(state) + (failure.retry_after if isinstance(failure, TransientError) else 0.0)
 
     def worth_another_try(error: BaseException) -> bool:
         return isinstance(error, IstioPcaError) and error.retriable

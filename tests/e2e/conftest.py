@@ -68,7 +68,8 @@ class Chart:
     def __init__(self, package: Path, folder: Path) -> None:
         self._package, self._folder = package, folder
 
-    def values(self, authority: str, **config: object) -> Path:
+    def values(self, authority: str, more: Document | None = None, **config: object) -> Path:
+        """The values file of an install; `more` are those beside the config."""
         image = os.environ.get("IMAGE", "localhost/istio-pca:e2e").rpartition(":")
         values: Document = {
             "config": {"certificateAuthorityArn": emulated_aws.arn(authority), "clusterName": "e2e", **config},
@@ -78,6 +79,7 @@ class Chart:
                 {"name": "AWS_ENDPOINT_URL_ACM_PCA", "value": emulated_aws.ENDPOINT},
                 {"name": "AWS_ENDPOINT_URL_STS", "value": emulated_aws.ENDPOINT},
             ],
+            **(more or {}),
         }
         file = self._folder / "values.yaml"
         file.write_text(json.dumps(values))

@@ -17,6 +17,7 @@ from e2e.kubernetes import apply, exists, kubectl, namespace, remove_namespaces,
 from in_process import command
 from istio_pca import cluster as adapter
 from istio_pca.cluster import ClusterSecrets
+from istio_pca.errors import TransientError
 from kill_sweep import Place
 from pca_emulator import Emulator, Scenario
 from reliability_rows import ENDLESS, KUBERNETES, KUBERNETES_CALLS, STATES
@@ -124,6 +125,17 @@ def test_once(story: Story, kind: str, number: int) -> None:
 def test_without_end(story: Story, kind: str, name: str) -> None:
     """It is given up when the window is over, with the exit code that says what to do."""
     carry_out(story, kind, name, 0 if name == "POST Event" else KUBERNETES[kind].always, "1s")
+
+
+def test_retry_after(story: Story) -> None:
+    """A wait that the API server asks for is handed on with the error; the retry policy keeps it."""
+    store = ClusterSecrets(NAMESPACE, kubeconfig=str(story.kubeconfig))
+    story.api.reset("429", 0)
+
+    with pytest.raises(TransientError) as told:
+        store.read("cacerts")
+
+    assert told.value.retry_after == 1
 
 
 def test_the_missing_namespace(story: Story) -> None:

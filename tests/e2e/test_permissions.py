@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from e2e.conftest import NAMESPACE, RELEASE, Chart
-from e2e.kubernetes import apply, helm, kubectl, run_now
+from e2e.kubernetes import Document, apply, completes, helm, kubectl, run_now
 
 Use = tuple[str, str, str]
 """Verb, resource, name; a creation has no name for RBAC."""
@@ -38,14 +38,16 @@ def used(audit: Path, since: int, account: str) -> set[Use]:
     }
 
 
-def allowed(chart: Chart, package: Path, name: str, **config: object) -> set[Use]:
+def rendered(package: Path, values: Path) -> list[Document]:
+    """The objects that the chart makes of these values; not those of `helm test`."""
+    arguments = ("template", RELEASE, str(package), "-n", NAMESPACE, "--values", str(values), "--skip-tests")
+    return [one for one in yaml.safe_load_all(helm("helm4", *arguments).stdout) if one]
+
+
+def allowed(chart: Chart, package: Path, name: str, more: Document | None = None, **config: object) -> set[Use]:
     """What the Role of this name allows, as the chart renders it."""
-    text = helm(
-        "helm4", "template", RELEASE, str(package), "-n", NAMESPACE, "--values", str(chart.values("rsa-2", **config))
-    ).stdout
-    (role,) = [
-        one for one in yaml.safe_load_all(text) if one and one["kind"] == "Role" and one["metadata"]["name"] == name
-    ]
+    objects = rendered(package, chart.values("rsa-2", more, **config))
+    (role,) = [one for one in objects if one["kind"] == "Role" and one["metadata"]["name"] == name]
     return {
         (verb, resource, named)
         for rule in role["rules"]
@@ -73,7 +75,21 @@ def test_no_verb_unused_and_none_missing(mesh: None, chart: Chart, package: Path
 
     assert used(audit, since, RELEASE) == allowed(chart, package, RELEASE)
     assert used(audit, since, cron) == allowed(chart, package, cron)
-    assert used(audit, since, f"{RELEASE}-verify") == allowed(chart, package, f"{RELEASE}-verify")
+    assert used(audit, since, f"{RELEASE}-verify") == {("get", "secrets", "cacerts")}
+
+
+@pytest.mark.parametrize("mode", ["hook", "argocd", "plain"])
+def test_in_every_mode(mesh: None, chart: Chart, package: Path, audit: Path, mode: str) -> None:
+    """A first certificate needs all that the Role allows but the change of what is there, however the Job comes."""
+    more = {"job": {"mode": mode}}
+    since = audit.stat().st_size
+
+    objects = rendered(package, chart.values("rsa-2", more))
+    apply(*objects)
+    (job,) = [one["metadata"]["name"] for one in objects if one["kind"] == "Job"]
+    completes(job, NAMESPACE)
+
+    assert used(audit, since, RELEASE) == allowed(chart, package, RELEASE, more) - {("update", "secrets", "cacerts")}
 
 
 def test_replacing_may_also_delete(mesh: None, chart: Chart, package: Path, audit: Path) -> None:

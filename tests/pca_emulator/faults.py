@@ -9,6 +9,7 @@ from typing import Final
 
 REFUSALS: Final = {
     "throttle": ("ThrottlingException", "Rate exceeded", 400),
+    "throttle-retry-after": ("ThrottlingException", "Rate exceeded", 400),
     "500": ("InternalFailure", "The request processing has failed because of an unknown error.", 500),
     "503": ("ServiceUnavailable", "The request has failed due to a temporary failure of the server.", 503),
     "expired-token": ("ExpiredTokenException", "The security token included in the request is expired", 400),
@@ -49,7 +50,7 @@ class Fault:
     calls: str = "*"
     """Which calls of the operation since the fault was given: "1", "2,4", "1-3", "3-", "*"."""
     seconds: float = 0.0
-    """For `slow`."""
+    """For `slow`; for `throttle-retry-after` what its header asks for, at least one."""
 
     def __post_init__(self) -> None:
         if self.operation not in {*OPERATIONS, "*"}:

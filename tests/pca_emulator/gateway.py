@@ -43,6 +43,8 @@ class Reply:
     """Close the connection instead of answering."""
     cut: bool = False
     """Announce the whole body, send half of it."""
+    retry_after: int = 0
+    """Seconds, for the header of this name."""
     request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
 
 
@@ -109,6 +111,7 @@ class Gateway:
             reply.content_type,
             lost=reply.lost or kind == "drop-after-commit",
             cut=kind == "truncated",
+            retry_after=max(1, round(call.fault.seconds)) if call.fault and kind == "throttle-retry-after" else 0,
             request_id=reply.request_id,
         )
 

@@ -6,7 +6,7 @@ import functools
 import json
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +133,20 @@ def test_without_end(renewal: Renewal, row: str) -> None:
     operation, kind, fault = ROWS[row]
 
     carry_out(renewal, operation, kind, "*", fault.always, retryFor="1s")
+
+
+@pytest.mark.parametrize("seconds", [1, 7])
+def test_retry_after(renewal: Renewal, seconds: int) -> None:
+    """A wait that AWS asks for is kept, with a jitter on top."""
+    renewal.emulator.fault("IssueCertificate", "throttle-retry-after", calls="1", seconds=seconds)
+    wish = parse(json.dumps(config(renewal.emulator, cacerts={"validity": "90d"})))
+    given = world(renewal.place.store, lambda: pca.AcmPca(wish))
+    slept: list[float] = []
+
+    with environment(renewal.place.environment):
+        ensure(wish, replace(given, clock=replace(given.clock, sleep=slept.append)))
+
+    assert [seconds < waited < seconds + 1 for waited in slept] == [True]
 
 
 @pytest.mark.parametrize(("after", "expected"), [("describe", 12), ("issue", 0)])
