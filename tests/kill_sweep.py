@@ -16,8 +16,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from istio_pca.bundle import KEY, ROOT, Bundle, read
+from istio_pca.bundle import Bundle, read
 from istio_pca.checks import judged
+from istio_pca.layout import CACERTS
 from istio_pca.ports import SecretStore
 from pca_emulator import Emulator
 
@@ -83,5 +84,5 @@ def sweep(place: Callable[[str], Place], emulator: Emulator, wish: dict[str, Any
         assert bundle.serial == emulator.issued[-1].serial, point
         assert one.store.read("cacerts-pending") is None, point
         assert emulator.issued[-1].certificate.public_key() == bundle.key.public_key(), point
-        assert not old or (new[ROOT] == old[ROOT] and new[KEY] != old[KEY]), point
+        assert not old or (new[CACERTS.root] == old[CACERTS.root] and new[CACERTS.key] != old[CACERTS.key]), point
     return len(points)

@@ -49,7 +49,7 @@ class StoreLaws:
     def test_news_are_told_or_not(self, store: SecretStore) -> None:
         """However long they are, and told twice at once: no exception, and no Secret is touched."""
         kept = store.create(SECRET)
-        news = Announcement("Issued", "x" * 5000, datetime.now(UTC))
+        news = Announcement("cacerts", "Issued", "x" * 5000, datetime.now(UTC))
 
         store.announce(news)
         store.announce(news)

@@ -24,6 +24,65 @@
   verbs: [get]
 {{- end }}
 
+{{- /* The same in the namespace of a gateway, for the certificates there. Argument: these gateways. */}}
+{{- define "istio-pca.gatewayRules" -}}
+{{- $names := list }}{{ $open := list }}{{ $replaced := list }}
+{{- range . }}
+{{- $names = append $names .secretName }}{{ $open = append $open (printf "%s-pending" .secretName) }}
+{{- if eq (.whenForeign | default "refuse") "replace" }}{{ $replaced = append $replaced .secretName }}{{ end }}
+{{- end -}}
+- apiGroups: [""]
+  resources: [secrets, events]
+  verbs: [create]
+- apiGroups: [""]
+  resources: [secrets]
+  resourceNames: {{ toJson $names }}
+  verbs: [get, update]
+- apiGroups: [""]
+  resources: [secrets]
+  resourceNames: {{ toJson $open }}
+  verbs: [get, update, delete]
+{{- with $replaced }}
+- apiGroups: [""]
+  resources: [secrets]
+  resourceNames: {{ toJson . }}
+  verbs: [delete]
+{{- end }}
+{{- end }}
+
+{{- /* What `verify` needs for them. */}}
+{{- define "istio-pca.gatewayLooking" -}}
+{{- $names := list }}
+{{- range . }}{{ $names = append $names .secretName }}{{ end -}}
+- apiGroups: [""]
+  resources: [secrets]
+  resourceNames: {{ toJson $names }}
+  verbs: [get]
+{{- end }}
+
+{{- /* All grants of one ServiceAccount: for cacerts, and in each namespace that has gateways. A gateway may be in the
+       namespace of cacerts; its grant has a name of its own. Arguments: root, name, account, when, rules and
+       gatewayRules (names of templates). */}}
+{{- define "istio-pca.grants" -}}
+{{- $ := .root }}{{ $given := . }}{{ $grants := list }}
+{{- if $.Values.config.cacerts.enabled }}
+{{- $grants = append $grants (dict "name" .name "namespace" $.Values.config.cacerts.namespace "rules" (include .rules $)) }}
+{{- end }}
+{{- $spaces := dict }}
+{{- range $.Values.config.gateways }}
+{{- $_ := set $spaces .namespace (append (get $spaces .namespace | default list) .) }}
+{{- end }}
+{{- range $namespace, $gateways := $spaces }}
+{{- $grants = append $grants (dict "name" (printf "%s-gateways" $given.name) "namespace" $namespace "rules" (include $given.gatewayRules $gateways)) }}
+{{- end }}
+{{- range $number, $grant := $grants }}
+{{- if $number }}
+---
+{{ end }}
+{{- include "istio-pca.grant" (merge (dict "root" $ "account" $given.account "when" $given.when) $grant) }}
+{{ end }}
+{{- end }}
+
 {{- /* A ServiceAccount in the release's namespace. Arguments: root, account, when (its annotations, as text). */}}
 {{- define "istio-pca.account" -}}
 apiVersion: v1
@@ -36,14 +95,14 @@ metadata:
 automountServiceAccountToken: false
 {{- end }}
 
-{{- /* What it may do in the namespace of cacerts, which may be another one: a Role and its binding.
-       Arguments: root, name, account, rules and when, both as text. */}}
+{{- /* What it may do in another namespace: a Role and its binding.
+       Arguments: root, namespace, name, account, rules and when, both as text. */}}
 {{- define "istio-pca.grant" -}}
 apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
 metadata:
   name: {{ .name }}
-  namespace: {{ .root.Values.config.cacerts.namespace }}
+  namespace: {{ .namespace }}
   labels: {{- include "istio-pca.labels" .root | nindent 4 }}
   {{- with .when }}{{ . | nindent 2 }}{{ end }}
 rules: {{- .rules | nindent 2 }}
@@ -52,7 +111,7 @@ apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
 metadata:
   name: {{ .name }}
-  namespace: {{ .root.Values.config.cacerts.namespace }}
+  namespace: {{ .namespace }}
   labels: {{- include "istio-pca.labels" .root | nindent 4 }}
   {{- with .when }}{{ . | nindent 2 }}{{ end }}
 roleRef:

@@ -32,10 +32,10 @@ _WAY_OUT: Final = {
 }
 
 
-def template_arn(authority_arn: str, path_length: int) -> str:
-    """The template for an intermediate, in the CA's own partition. Never AWS' default, which is a leaf."""
+def template_arn(authority_arn: str, template: str) -> str:
+    """The template of this name in the CA's own partition."""
     partition = authority_arn.split(":")[1]
-    return f"arn:{partition}:acm-pca:::template/SubordinateCACertificate_PathLen{path_length}/V1"
+    return f"arn:{partition}:acm-pca:::template/{template}"
 
 
 @dataclass(frozen=True)
@@ -52,9 +52,9 @@ class Authority:
     not_after: datetime | None
     """End of the CA's own certificate; None while it has none."""
 
-    def template_arn(self, path_length: int) -> str:
+    def template_arn(self, template: str) -> str:
         """See the function of this name."""
-        return template_arn(self.arn, path_length)
+        return template_arn(self.arn, template)
 
     def check(self) -> None:
         """Raise AuthorityError unless this CA can sign an intermediate that Istio can use."""

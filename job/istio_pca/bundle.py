@@ -1,7 +1,6 @@
 """Bundle: certificate, key, chain and root of one Secret: put together, and taken apart.
 
 It does not judge what it holds (`checks` does), does not fetch anything, and does not decide what to do.
-File names and layout: Istio, "Plug in CA Certificates"; istio/istio tools/certs.
 """
 
 from __future__ import annotations
@@ -10,22 +9,14 @@ import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
+from istio_pca.layout import CACERTS, Layout
 from istio_pca.request import PrivateKey, key_pem
-
-CERTIFICATE: Final = "ca-cert.pem"
-KEY: Final = "ca-key.pem"
-CHAIN: Final = "cert-chain.pem"
-ROOT: Final = "root-cert.pem"
-FILES: Final = (CERTIFICATE, KEY, CHAIN, ROOT)
-MISREAD: Final = ("tls.crt", "tls.key", "ca.crt", "istio-generated")
-"""Keys that make istiod read the Secret in another way, or take it for its own."""
 
 
 @dataclass(frozen=True)
@@ -38,14 +29,15 @@ class Problem:
 
 @dataclass(frozen=True)
 class Bundle:
-    """What istiod signs with."""
+    """What istiod signs with, or a gateway serves."""
 
     certificate: x509.Certificate
     key: PrivateKey = field(repr=False, compare=False)
     chain: tuple[x509.Certificate, ...]
-    """cert-chain.pem: the intermediate first, each certificate signed by the next."""
+    """The certificate first, each signed by the next."""
     root_pem: bytes
-    """root-cert.pem, byte for byte: istiod compares bytes, and takes any change for a new root."""
+    """The file with the root, byte for byte: istiod compares bytes, and takes any change for a new root."""
+    layout: Layout = field(default=CACERTS, repr=False)
 
     @functools.cached_property
     def roots(self) -> tuple[x509.Certificate, ...]:
@@ -53,7 +45,7 @@ class Bundle:
 
     @functools.cached_property
     def path(self) -> tuple[x509.Certificate, ...]:
-        """Intermediate to root: the chain, and the root that signed its last member if the chain leaves it out."""
+        """Certificate to root: the chain, and the root that signed its last member if the chain leaves it out."""
         if self.chain[-1] in self.roots:
             return self.chain
         return (*self.chain, *[root for root in self.roots if signed_by(self.chain[-1], root)][:1])
@@ -67,12 +59,12 @@ class Bundle:
         return self.certificate.not_valid_after_utc
 
     def files(self) -> dict[str, bytes]:
-        """The four files of `cacerts`. LF line ends, every block ends with a newline."""
+        """The data of the Secret. LF line ends, every block ends with a newline."""
         return {
-            CERTIFICATE: pem(self.certificate),
-            KEY: key_pem(self.key),
-            CHAIN: b"".join(map(pem, self.chain)),
-            ROOT: self.root_pem,
+            self.layout.certificate: pem(self.certificate),
+            self.layout.key: key_pem(self.key),
+            self.layout.chain: b"".join(map(pem, self.chain)),
+            self.layout.root: self.root_pem,
         }
 
 
@@ -89,12 +81,18 @@ def pem(certificate: x509.Certificate) -> bytes:
     return certificate.public_bytes(Encoding.PEM)
 
 
-def assemble(
-    certificate_pem: str, chain_pem: str, key: bytes, *, root_in_chain: bool, root_before: bytes = b""
+def assemble(  # noqa: PLR0913 -- a bundle is made of this many
+    certificate_pem: str,
+    chain_pem: str,
+    key: bytes,
+    *,
+    root_in_chain: bool,
+    root_before: bytes = b"",
+    layout: Layout = CACERTS,
 ) -> tuple[Bundle | None, tuple[Problem, ...]]:
     """Put together what ACM PCA returned: the certificate, and the chain above it with the root last.
 
-    `root_before` is the root-cert.pem in force. Its bytes are kept if it holds this root, be it with others.
+    `root_before` is the root's file in force. Its bytes are kept if it holds this root, be it with others.
     """
     try:
         (certificate,) = x509.load_pem_x509_certificates(certificate_pem.encode())
@@ -103,18 +101,20 @@ def assemble(
         return None, (Problem("unreadable", "ACM PCA's answer is not one certificate and a chain in PEM"),)
     root_pem = root_before if root in certificates(root_before) else pem(root)
     above = (*subordinates, root) if root_in_chain else tuple(subordinates)
-    return _loaded(certificate, key, (certificate, *above), root_pem)
+    return _loaded(certificate, key, (certificate, *above), root_pem, layout)
 
 
-def read(data: Mapping[str, bytes]) -> tuple[Bundle | None, tuple[Problem, ...]]:
+def read(data: Mapping[str, bytes], layout: Layout = CACERTS) -> tuple[Bundle | None, tuple[Problem, ...]]:
     """Take a Secret's data apart. What cannot be read is a problem, never an exception."""
-    problems = [Problem("missing-key", f"{name} is missing") for name in FILES if not data.get(name)]
+    problems = [Problem("missing-key", f"{name} is missing") for name in layout.files if not data.get(name)]
     problems += [
-        Problem("misread", f"the key {name} makes istiod read another layout") for name in MISREAD if name in data
+        Problem("misread", f"the key {name} makes {layout.reader} read another layout")
+        for name in layout.misread
+        if name in data
     ]
     if problems:
         return None, tuple(problems)
-    found = {name: certificates(data[name]) for name in (CERTIFICATE, CHAIN, ROOT)}
+    found = {name: certificates(data[name]) for name in (layout.certificate, layout.chain, layout.root)}
     problems += [
         Problem("unreadable", f"{name} does not hold certificates in PEM")
         for name, content in found.items()
@@ -122,19 +122,20 @@ def read(data: Mapping[str, bytes]) -> tuple[Bundle | None, tuple[Problem, ...]]
     ]
     if problems:
         return None, tuple(problems)
-    return _loaded(found[CERTIFICATE][0], data[KEY], tuple(found[CHAIN]), data[ROOT])
+    chain = tuple(found[layout.chain])
+    return _loaded(found[layout.certificate][0], data[layout.key], chain, data[layout.root], layout)
 
 
 def _loaded(
-    certificate: x509.Certificate, key: bytes, chain: tuple[x509.Certificate, ...], root_pem: bytes
+    certificate: x509.Certificate, key: bytes, chain: tuple[x509.Certificate, ...], root_pem: bytes, layout: Layout
 ) -> tuple[Bundle | None, tuple[Problem, ...]]:
     try:
         private = load_pem_private_key(key, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):  # TypeError: it is encrypted
         private = None
     if not isinstance(private, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
-        return None, (Problem("unreadable", f"{KEY} is not an RSA or EC private key in PEM"),)
-    return Bundle(certificate, private, chain, root_pem), ()
+        return None, (Problem("unreadable", f"{layout.key} is not an RSA or EC private key in PEM"),)
+    return Bundle(certificate, private, chain, root_pem, layout), ()
 
 
 def certificates(text: bytes) -> list[x509.Certificate]:

@@ -30,7 +30,7 @@ from istio_pca.errors import (
     seconds_to_wait,
 )
 from istio_pca.ports import Announcement
-from istio_pca.secret import NAME, Secret
+from istio_pca.secret import Secret
 
 _MESH_ROOT: Final = "istio-ca-root-cert"
 """istiod keeps it in every namespace, its own too; it outlives istiod."""
@@ -89,13 +89,13 @@ class ClusterSecrets:
             self._call("POST", "", self._event(news), kind="events")
 
     def _event(self, news: Announcement) -> dict[str, Any]:
-        """Source: Kubernetes API reference, Event v1 core. `kubectl events --for secret/cacerts` shows it."""
+        """Source: Kubernetes API reference, Event v1 core. `kubectl events --for secret/NAME` shows it."""
         moment = news.at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        about = {"apiVersion": "v1", "kind": "Secret", "namespace": self._namespace, "name": NAME}
+        about = {"apiVersion": "v1", "kind": "Secret", "namespace": self._namespace, "name": news.about}
         return {
             "apiVersion": "v1",
             "kind": "Event",
-            "metadata": {"name": f"{NAME}.{int(news.at.timestamp() * 1e6):x}"},
+            "metadata": {"name": f"{news.about}.{int(news.at.timestamp() * 1e6):x}"},
             "involvedObject": about,
             "type": "Warning" if news.warning else "Normal",
             "reason": news.reason,

@@ -5,7 +5,7 @@ Reads text, not files or the environment. Every problem is collected and reporte
 
 from __future__ import annotations
 
-import hashlib
+from collections import Counter
 from datetime import timedelta
 from typing import Annotated, Any, Final, Literal
 
@@ -22,6 +22,7 @@ ARN_PATTERN: Final = r"^arn:aws[a-z-]*:acm-pca:[a-z0-9-]+:[0-9]{12}:certificate-
 ROLE_PATTERN: Final = r"^(arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]+)?$"
 DURATION_PATTERN: Final = r"^[1-9][0-9]*[smhd]$"
 OPTIONAL_DURATION_PATTERN: Final = r"^([1-9][0-9]*[smhd])?$"
+DNS_NAME: Final = r"^(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 COUNTRY_PATTERN: Final = r"^([A-Z]{2})?$"
 DNS_LABEL: Final = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 SUBJECT_PATTERN: Final = r"^[^\x00-\x1f]*$"
@@ -34,12 +35,12 @@ _ALLOWED: Final = {
     DURATION_PATTERN: "must be a number with a unit s, m, h or d, such as 365d",
     OPTIONAL_DURATION_PATTERN: "must be a number with a unit s, m, h or d, or empty",
     DNS_LABEL: "must be a Kubernetes name: lower-case letters, digits and '-', at most 63",
+    DNS_NAME: "must be a DNS name in lower-case letters, such as shop.example.com or *.example.com",
     COUNTRY_PATTERN: "must be two capital letters (ISO 3166), or empty",
     SUBJECT_PATTERN: "must not hold control characters",
 }
 _LONGEST_SHOWN: Final = 80
 _LONGEST_DURATION: Final = len("3155760000s")
-_LONGEST_COMMON_NAME: Final = 64  # RFC 5280, ub-common-name
 
 
 def duration(text: str) -> timedelta:
@@ -56,6 +57,8 @@ def _short_enough(text: str) -> str:
 
 Duration = Annotated[str, Field(pattern=DURATION_PATTERN), AfterValidator(_short_enough)]
 OptionalDuration = Annotated[str, Field(pattern=OPTIONAL_DURATION_PATTERN), AfterValidator(_short_enough)]
+KubernetesName = Annotated[str, Field(pattern=DNS_LABEL)]
+DnsName = Annotated[str, Field(max_length=253, pattern=DNS_NAME)]
 SubjectText = Annotated[str, Field(max_length=64, pattern=SUBJECT_PATTERN)]
 
 
@@ -64,10 +67,12 @@ class _Document(BaseModel):
 
 
 class Subject(_Document):
-    """The intermediate's subject (RFC 5280, appendix A: at most 64 characters each)."""
+    """A certificate's subject (RFC 5280, appendix A: at most 64 characters each)."""
 
     organization: SubjectText = "Istio"
-    common_name: SubjectText = Field(default="", description='Empty: "Istio CA <clusterName>".')
+    common_name: SubjectText = Field(
+        default="", description='Empty: "Istio CA <clusterName>"; of a gateway its first DNS name.'
+    )
     organizational_unit: SubjectText = ""
     country: Annotated[str, Field(pattern=COUNTRY_PATTERN)] = ""
     locality: SubjectText = ""
@@ -78,9 +83,7 @@ class Cacerts(_Document):
     """The Secret `cacerts`, from which istiod signs every workload."""
 
     enabled: bool = True
-    namespace: Annotated[str, Field(pattern=DNS_LABEL)] = Field(
-        default="istio-system", description="The namespace of istiod."
-    )
+    namespace: KubernetesName = Field(default="istio-system", description="The namespace of istiod.")
     subject: Subject = Subject()
     key_algorithm: KeyAlgorithm = "RSA_2048"
     validity: Duration = Field(default="365d", description="Life of the intermediate; cut to what the CA allows.")
@@ -98,9 +101,35 @@ class Cacerts(_Document):
 
     @model_validator(mode="after")
     def _renewal_inside_life(self) -> Cacerts:
-        if self.renew_before and duration(self.renew_before) >= duration(self.validity):
-            raise ValueError("renewBefore must be shorter than validity")
+        _must_fit(self.renew_before, self.validity)
         return self
+
+
+class Gateway(_Document):
+    """A TLS certificate for an Istio ingress gateway: a Secret of type kubernetes.io/tls, for its `credentialName`."""
+
+    namespace: KubernetesName = Field(description="The namespace of the gateway's Pods.")
+    secret_name: KubernetesName = Field(description="The credentialName of the Gateway.")
+    dns_names: Annotated[tuple[DnsName, ...], Field(min_length=1, max_length=100, strict=False)] = Field(
+        description="The names that clients ask for."
+    )
+    subject: Subject = Subject(organization="")
+    key_algorithm: KeyAlgorithm = "EC_prime256v1"
+    validity: Duration = Field(default="90d", description="Life of the certificate; cut to what the CA allows.")
+    renew_before: OptionalDuration = Field(default="", description="Empty: a third of the life.")
+    when_foreign: Literal["refuse", "replace"] = Field(
+        default="refuse", description="What to do about a Secret of this name that istio-pca did not make."
+    )
+
+    @model_validator(mode="after")
+    def _renewal_inside_life(self) -> Gateway:
+        _must_fit(self.renew_before, self.validity)
+        return self
+
+
+def _must_fit(renew_before: str, validity: str) -> None:
+    if renew_before and duration(renew_before) >= duration(validity):
+        raise ValueError("renewBefore must be shorter than validity")
 
 
 class Config(_Document):
@@ -116,16 +145,20 @@ class Config(_Document):
         default="", description="Told apart in the subject of the intermediate: one for each cluster under one root."
     )
     cacerts: Cacerts = Cacerts()
+    gateways: Annotated[tuple[Gateway, ...], Field(max_length=100, strict=False)] = Field(
+        default=(), description="TLS certificates for ingress gateways."
+    )
     retry_for: Duration = Field(default="210s", description="Everything transient is retried inside this window.")
 
-    @property
-    def common_name(self) -> str:
-        """The intermediate's common name. Names of EKS clusters may be too long for it: those end in a digest."""
-        name = self.cacerts.subject.common_name or f"Istio CA {self.cluster_name}".strip()
-        if len(name) <= _LONGEST_COMMON_NAME:
-            return name
-        digest = hashlib.sha256(name.encode()).hexdigest()[:8]
-        return f"{name[: _LONGEST_COMMON_NAME - 9]}-{digest}"
+    @model_validator(mode="after")
+    def _one_each(self) -> Config:
+        places = [f"{one.namespace}/{one.secret_name}" for one in self.gateways]
+        # the Secrets in which open requests are kept
+        places += [f"{self.cacerts.namespace}/cacerts", *(f"{place}-pending" for place in places)]
+        places.append(f"{self.cacerts.namespace}/cacerts-pending")
+        if twice := [place for place, count in Counter(places).items() if count > 1]:
+            raise ValueError(f"each Secret can be asked for once, and not with -pending: {', '.join(twice)}")
+        return self
 
     @property
     def region(self) -> str:

@@ -1,4 +1,4 @@
-"""The story: make the Secret match the config, from whatever state it is found in.
+"""The story of one Secret: make it match the config, from whatever state it is found in.
 
 It reaches the world through the ports, and every call goes by the one retry policy. It may be killed at any line: what
 it leaves is the Secret as it was, or the new one whole, and a journal from which the next run goes on.
@@ -14,7 +14,6 @@ from typing import Any, assert_never
 import tenacity
 
 from istio_pca.bundle import Bundle
-from istio_pca.config import Config
 from istio_pca.errors import BusyError, DisturbedError, RefusedError
 from istio_pca.issuing import Issuing
 from istio_pca.journal import Journal, adopt, pending_name
@@ -35,7 +34,8 @@ from istio_pca.plan import (
 from istio_pca.ports import World
 from istio_pca.request import SigningRequest
 from istio_pca.retry import retrying
-from istio_pca.secret import CERTIFICATE, NAME, Secret
+from istio_pca.secret import CERTIFICATE, Secret
+from istio_pca.target import Target
 
 
 @dataclass(frozen=True)
@@ -50,52 +50,52 @@ class Outcome:
     renew_after: datetime
 
 
-def ensure(config: Config, world: World) -> Outcome:
-    """Make `cacerts` match the config.
+def ensure(target: Target, world: World) -> Outcome:
+    """Make the Secret match the config.
 
     Raises:
         IstioPcaError: classified; what was there before is untouched.
     """
-    call = retrying(config, world)
+    call = retrying(world)
     again = call.copy(retry=tenacity.retry_if_exception_type(DisturbedError))
-    return again(_Run(config, world, call).turn)
+    return again(_Run(target, world, call).turn)
 
 
-def preview(config: Config, world: World) -> tuple[Decision, SigningRequest | None]:
+def preview(target: Target, world: World) -> tuple[Decision, SigningRequest | None]:
     """What `ensure` would do, and what it would ask for. Changes nothing; asks AWS only where ensure would.
 
     Raises:
         IstioPcaError: what ensure would raise before it changes anything.
     """
-    return _Run(config, world, retrying(config, world)).foresee()
+    return _Run(target, world, retrying(world)).foresee()
 
 
-def present(config: Config, world: World) -> Secret | None:
+def present(target: Target, world: World) -> Secret | None:
     """The Secret as it is now."""
-    found: Secret | None = retrying(config, world)(world.store.read, NAME)
+    found: Secret | None = retrying(world)(world.store.read, target.name)
     return found
 
 
-def look(config: Config, world: World, call: Callable[..., Any]) -> tuple[Secret | None, Decision]:
+def look(target: Target, world: World, call: Callable[..., Any]) -> tuple[Secret | None, Decision]:
     """Read what is there, and decide."""
     with world.log.phase("read"):
-        found = call(world.store.read, NAME)
-        stored = call(world.store.read, pending_name(NAME))
+        found = call(world.store.read, target.name)
+        stored = call(world.store.read, pending_name(target.name))
     pending = Journal.from_secret(stored) if stored else None
-    return found, decide(config, found, pending, world.clock.now())
+    return found, decide(target, found, pending, world.clock.now())
 
 
 class _Run:
     """One run of the story. A turn that is disturbed by another run starts again from what is then there."""
 
-    def __init__(self, config: Config, world: World, call: tenacity.Retrying) -> None:
-        self._config, self._store, self._world, self._call = config, world.store, world, call
+    def __init__(self, target: Target, world: World, call: tenacity.Retrying) -> None:
+        self._target, self._store, self._world, self._call = target, world.store, world, call
         self._log = world.log
-        self._issuing = Issuing(config, world, call)
+        self._issuing = Issuing(target, world, call)
 
     def turn(self) -> Outcome:
         """Decide and act."""
-        found, decision = look(self._config, self._world, self._call)
+        found, decision = look(self._target, self._world, self._call)
         return self._act(decision, found)
 
     def _act(self, decision: Decision, found: Secret | None) -> Outcome:
@@ -128,7 +128,7 @@ class _Run:
 
     def foresee(self) -> tuple[Decision, SigningRequest | None]:
         """The decision, after all that is asked before anything is changed."""
-        _, decision = look(self._config, self._world, self._call)
+        _, decision = look(self._target, self._world, self._call)
         if isinstance(decision, Adopt) and not self._issuing.signed(decision.bundle):
             decision = decision.otherwise
         if not isinstance(decision, Issue | Replace | Renew):
@@ -144,11 +144,11 @@ class _Run:
     def _adopt(self, decision: Adopt) -> Outcome:
         """Make it ours by what is written on it; its content stays as it is."""
         bundle = decision.bundle
-        adopted = adopt(self._config, bundle, renew_at(self._config, bundle), decision.found)
+        adopted = adopt(self._target, bundle, renew_at(self._target, bundle), decision.found)
         with self._log.phase("write"):
             self._call(self._store.replace, adopted)
         return self._outcome("adopted", decision.reason, bundle, adopted)
 
     def _outcome(self, action: str, reason: str, bundle: Bundle, secret: Secret | None) -> Outcome:
         arn = secret.annotations.get(CERTIFICATE, "") if secret else ""
-        return Outcome(action, reason, bundle, arn, renew_at(self._config, bundle))
+        return Outcome(action, reason, bundle, arn, renew_at(self._target, bundle))

@@ -1,4 +1,4 @@
-"""Issuing: from the private CA to a new `cacerts`, by way of the journal.
+"""Issuing: from the private CA to a new Secret, by way of the journal.
 
 These are the steps, each with its calls. It does not decide that they are taken: `ensure` does.
 """
@@ -13,22 +13,22 @@ import tenacity
 from cryptography import x509
 
 from istio_pca.authority import Authority
-from istio_pca.bundle import ROOT, Bundle, assemble, certificates, signed_by
+from istio_pca.bundle import Bundle, assemble, certificates, signed_by
 from istio_pca.checks import describe, judged
-from istio_pca.config import Config, duration
 from istio_pca.errors import AuthorityError, ConflictError, RefusedError, RequestRejectedError
 from istio_pca.journal import Journal
 from istio_pca.plan import renew_at
 from istio_pca.ports import PrivateCA, World
-from istio_pca.request import SigningRequest, key_pem, new_csr, new_key, spec_digest
-from istio_pca.secret import NAME, Secret
+from istio_pca.request import SigningRequest, key_pem, new_csr, new_key
+from istio_pca.secret import Secret
+from istio_pca.target import Target
 
 
 class Issuing:
     """One run's dealings with the private CA, each call by the run's retry policy."""
 
-    def __init__(self, config: Config, world: World, call: tenacity.Retrying) -> None:
-        self._config, self._store, self._world, self._call = config, world.store, world, call
+    def __init__(self, target: Target, world: World, call: tenacity.Retrying) -> None:
+        self._target, self._store, self._world, self._call = target, world.store, world, call
         self._log = world.log
 
     def _now(self) -> datetime:
@@ -53,9 +53,10 @@ class Issuing:
         private_ca = self._private_ca
         with self._log.phase("describe"):
             authority: Authority = self._call(private_ca.describe)
+        if self._target.signs_workloads:
             trusted = present.root_pem if present else self._call(self._store.mesh_root)
-        if trusted and self._config.cacerts.when_mesh_runs == "refuse":
-            _must_trust(trusted, self._chain[-1])
+            if trusted and self._target.when_mesh_runs == "refuse":
+                _must_trust(trusted, self._chain[-1])
         return authority
 
     def signed(self, bundle: Bundle) -> bool:
@@ -63,14 +64,14 @@ class Issuing:
         return list(bundle.path[1:]) == self._chain
 
     def latest_end(self, authority: Authority) -> tuple[datetime, str]:
-        return authority.latest_end(duration(self._config.cacerts.validity), self._now())
+        return authority.latest_end(self._target.validity, self._now())
 
     def draft(self, authority: Authority, csr: str) -> SigningRequest:
         """The request under this authority; that its life had to be cut is told."""
         end, warning = self.latest_end(authority)
         if warning:
             self._log.warning(warning)
-        template = authority.template_arn(self._config.cacerts.path_length)
+        template = authority.template_arn(self._target.template)
         return SigningRequest(authority.arn, template, authority.signing_algorithm, csr, int(end.timestamp()))
 
     def open(self, authority: Authority, found: Secret | None) -> Journal:
@@ -78,15 +79,15 @@ class Issuing:
 
         There can be only one journal: who holds it looks once more whether a run that has ended since made it needless.
         """
-        key = new_key(self._config.cacerts.key_algorithm)
-        request = self.draft(authority, new_csr(key, self._config))
-        journal = Journal(NAME, request, key_pem(key), spec_digest(self._config))
+        key = new_key(self._target.key_algorithm)
+        request = self.draft(authority, new_csr(key, self._target))
+        journal = Journal(self._target.name, request, key_pem(key), self._target.spec)
         with self._log.phase("journal"):
             stored = self._call(self._store.create, journal.to_secret())
-            now = self._call(self._store.read, NAME)
+            now = self._call(self._store.read, self._target.name)
             if (now and now.version) != (found and found.version):
                 self._call(self._store.delete, stored)
-                raise ConflictError(f"the Secret {NAME} was written by another run")
+                raise ConflictError(f"the Secret {self._target} was written by another run")
             return Journal.from_secret(stored)
 
     def finish(self, found: Secret | None, journal: Journal) -> tuple[Bundle, Secret]:
@@ -98,7 +99,7 @@ class Issuing:
         except RequestRejectedError:
             self._call(self._store.delete, journal.to_secret())  # or every later run would meet the same answer
             raise
-        secret = journal.fulfilled(bundle, renew_at(self._config, bundle), ours)
+        secret = journal.fulfilled(bundle, renew_at(self._target, bundle), ours)
         with self._log.phase("write"):
             self._write(secret, found)
             self._call(self._store.delete, journal.to_secret())
@@ -125,21 +126,24 @@ class Issuing:
         """Wait for the certificate, and let nothing through that istiod or a workload would refuse."""
         with self._log.phase("wait"):
             issued = self._call(self._private_ca.certificate, journal.certificate_arn)
+        target = self._target
+        root_before = found.data.get(target.layout.root, b"") if found else b""
         with self._log.phase("verify"):
             taken = assemble(
                 issued.certificate,
                 issued.chain,
                 journal.key,
-                root_in_chain=self._config.cacerts.root_in_chain,
-                root_before=found.data[ROOT] if found else b"",
+                root_in_chain=target.root_in_chain,
+                root_before=root_before,
+                layout=target.layout,
             )
-            bundle, defects = judged(taken, self._now())
+            bundle, defects = judged(taken, self._now(), target.dns_names)
             if bundle is None or defects:
                 raise RequestRejectedError(
                     f"the certificate {journal.certificate_arn} fails the checks: {describe(defects)}"
                 )
-            if found and self._config.cacerts.when_mesh_runs == "refuse":
-                _must_trust(found.data[ROOT], bundle.path[-1])
+            if root_before and target.when_mesh_runs == "refuse":
+                _must_trust(root_before, bundle.path[-1])
         return bundle
 
 

@@ -13,9 +13,8 @@ from typing import Final
 
 from istio_pca import __version__
 from istio_pca.bundle import Bundle
-from istio_pca.config import Config
 from istio_pca.errors import RefusedError
-from istio_pca.request import SigningRequest, spec_digest
+from istio_pca.request import SigningRequest
 from istio_pca.secret import (
     AUTHORITY,
     CERTIFICATE,
@@ -28,6 +27,7 @@ from istio_pca.secret import (
     VERSION,
     Secret,
 )
+from istio_pca.target import Target
 
 _KEY: Final = "ca-key.pem"
 _REQUEST: Final = "request.json"
@@ -42,12 +42,12 @@ class Journal:
     """One request that has been, or is about to be, sent."""
 
     name: str
-    """Of the Secret that it is for: `cacerts`."""
+    """Of the Secret that it is for."""
     request: SigningRequest
     key: bytes = field(repr=False)
     """PKCS#8 PEM."""
     spec: str
-    """What it was made for; see `request.spec_digest`."""
+    """What it was made for; see `Target.spec`."""
     certificate_arn: str = ""
     """Empty until ACM PCA has answered."""
     version: str = ""
@@ -83,6 +83,7 @@ class Journal:
             data=bundle.files(),
             annotations={**before.annotations, **notes},
             labels={**before.labels, **MANAGED_BY},
+            type=bundle.layout.type,
             version=before.version,
         )
 
@@ -110,9 +111,9 @@ class Journal:
             ) from None
 
 
-def adopt(config: Config, bundle: Bundle, renew_after: datetime, found: Secret) -> Secret:
+def adopt(target: Target, bundle: Bundle, renew_after: datetime, found: Secret) -> Secret:
     """The Secret that is there, with our annotations: from now on it is kept and renewed like one of our own."""
-    notes = _notes(config.certificate_authority_arn, bundle, renew_after, spec_digest(config))
+    notes = _notes(target.authority_arn, bundle, renew_after, target.spec)
     return replace(found, annotations={**found.annotations, **notes}, labels={**found.labels, **MANAGED_BY})
 
 

@@ -1,6 +1,6 @@
-"""A throw-away workload certificate, issued as istiod would issue it, and a verifier's word on it.
+"""A verifier's word: on a throw-away workload certificate, issued as istiod would issue it, and on a server's own.
 
-This is the check that istiod does not make. The leaf and its key never leave this module.
+These are the checks that istiod and gateways do not make. The leaf and its key never leave this module.
 Source: istio/istio security/pkg/pki/ca (leaf profile); RFC 5280 section 6 as implemented by cryptography's verifier.
 """
 
@@ -29,28 +29,37 @@ def verdict(
     """
     leaf = _issue(issuer, key, now)
     *intermediates, root = path
-    verifier = (
-        PolicyBuilder()
-        .store(Store([root]))
-        .time(now)
-        .max_chain_depth(len(intermediates))
-        # our own rules for CAs have been checked by now; the library's extra ones are the Web PKI's, not Istio's
-        .extension_policies(ca_policy=_ca_policy(), ee_policy=_workload_policy())
-        .build_client_verifier()
-    )
     try:
-        verifier.verify(leaf, intermediates)
+        _policy(root, len(intermediates), now, Criticality.CRITICAL).build_client_verifier().verify(leaf, intermediates)
     except VerificationError as error:
         return (f"a workload certificate under it does not verify to the root: {error}",)
     return ()
 
 
-def _ca_policy() -> ExtensionPolicy:
-    return ExtensionPolicy.permit_all().require_present(x509.BasicConstraints, Criticality.AGNOSTIC, None)
+def server_verdict(path: Sequence[x509.Certificate], names: Sequence[str], now: datetime) -> tuple[str, ...]:
+    """What a client that asks for these DNS names would say of the server's certificate: nothing, or why it refuses.
+
+    `path` runs from the server's certificate to the root, the only one that the client trusts.
+    """
+    leaf, *intermediates, root = path
+    policy = _policy(root, len(intermediates), now, Criticality.AGNOSTIC)
+    found = []
+    for name in names:
+        try:
+            # a client never asks for a wildcard, but for a name that it stands for
+            policy.build_server_verifier(x509.DNSName(name.replace("*", "any", 1))).verify(leaf, intermediates)
+        except VerificationError as error:
+            found.append(f"a client that asks for {name} does not believe it: {error}")
+    return tuple(found)
 
 
-def _workload_policy() -> ExtensionPolicy:
-    return ExtensionPolicy.permit_all().require_present(x509.SubjectAlternativeName, Criticality.CRITICAL, None)
+def _policy(root: x509.Certificate, depth: int, now: datetime, names: Criticality) -> PolicyBuilder:
+    """Verifies up to this root; `names`: whether the leaf's SAN must be critical."""
+    ca = ExtensionPolicy.permit_all().require_present(x509.BasicConstraints, Criticality.AGNOSTIC, None)
+    leaf = ExtensionPolicy.permit_all().require_present(x509.SubjectAlternativeName, names, None)
+    builder = PolicyBuilder().store(Store([root])).time(now).max_chain_depth(depth)
+    # our own rules for CAs have been checked by now; the library's extra ones are the Web PKI's, not Istio's
+    return builder.extension_policies(ca_policy=ca, ee_policy=leaf)
 
 
 def _issue(issuer: x509.Certificate, key: PrivateKey, now: datetime) -> x509.Certificate:

@@ -10,10 +10,10 @@ from datetime import datetime, timedelta
 
 from istio_pca.bundle import Bundle, Problem, read
 from istio_pca.checks import describe, judged
-from istio_pca.config import Config, duration
 from istio_pca.journal import Journal
-from istio_pca.request import key_pem, spec_digest
+from istio_pca.request import key_pem
 from istio_pca.secret import SPEC, Secret
+from istio_pca.target import Target
 
 
 @dataclass(frozen=True)
@@ -92,46 +92,47 @@ class Adopt:
 Decision = Keep | Issue | Renew | Resume | Discard | Wait | Refuse | Replace | Adopt
 
 
-def decide(config: Config, found: Secret | None, pending: Journal | None, now: datetime) -> Decision:
-    """What to do about `cacerts`, given the Secret and the journal that are there."""
-    decision = _wanted(config, found, pending, now)
+def decide(target: Target, found: Secret | None, pending: Journal | None, now: datetime) -> Decision:
+    """What to do about the Secret, given what is there of it and of its journal."""
+    decision = _wanted(target, found, pending, now)
     if found and found.immutable and isinstance(decision, Renew | Replace | Adopt | Resume):
         return Refuse(
-            f"the Secret {_where(config, found)} is immutable, and it would have to be changed: {decision.reason}",
-            f"Delete it and run this again: kubectl delete secret -n {config.cacerts.namespace} {found.name}. "
+            f"the Secret {target} is immutable, and it would have to be changed: {decision.reason}",
+            f"Delete it and run this again: kubectl delete secret -n {target.namespace} {found.name}. "
             "A running istiod goes on with what it has read.",
         )
     return decision
 
 
-def _wanted(config: Config, found: Secret | None, pending: Journal | None, now: datetime) -> Decision:
-    again = _open_request(config, pending, now)
+def _wanted(target: Target, found: Secret | None, pending: Journal | None, now: datetime) -> Decision:
+    again = _open_request(target, pending, now)
     if found is None:
         return again or Issue("there was no Secret")
-    bundle, defects = judged(read(found.data), now)
+    bundle, defects = judged(read(found.data, target.layout), now, target.dns_names)
     if not found.ours:
-        return _foreign(config, found, bundle, defects, again)
-    if bundle is None or not _only_expired(defects):
-        return _damaged(config, found, defects)
+        return _foreign(target, found, bundle, defects, again)
+    changed = found.annotations[SPEC] != target.spec
+    if bundle is None or not _to_be_expected(defects, changed=changed):
+        return _damaged(target, found, defects)
     if pending is not None and pending.key == key_pem(bundle.key):
         return Discard("its certificate is in the Secret", pending)
-    if found.annotations[SPEC] != spec_digest(config):
+    if changed:
         return again or Renew("it was made for another config", bundle, None)
-    due = renew_at(config, bundle)
+    due = renew_at(target, bundle)
     if now < due:
-        if pending is not None and not _may_be_alive(config, pending, now):
+        if pending is not None and not _may_be_alive(target, pending, now):
             return Discard("its certificate is not needed", pending)
         return Keep(f"valid until {_day(bundle.not_after)}, due for renewal {_day(due)}", bundle)
     return again or Renew(f"due since {_day(due)}, ends {_day(bundle.not_after)}", bundle, bundle.not_after)
 
 
-def renew_at(config: Config, bundle: Bundle) -> datetime:
+def renew_at(target: Target, bundle: Bundle) -> datetime:
     """From when on the bundle is due: `renewBefore` its end, by default when a third of its life is left.
 
     A life that had to be cut may be shorter than `renewBefore`; then the default holds, or it would be due for ever.
     """
     life = bundle.not_after - bundle.certificate.not_valid_before_utc
-    wanted = duration(config.cacerts.renew_before) if config.cacerts.renew_before else life / 3
+    wanted = life / 3 if target.renew_before is None else target.renew_before
     return bundle.not_after - (wanted if wanted < life else life / 3)
 
 
@@ -139,13 +140,13 @@ def _day(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%MZ}"
 
 
-def _open_request(config: Config, pending: Journal | None, now: datetime) -> Resume | Discard | Wait | None:
+def _open_request(target: Target, pending: Journal | None, now: datetime) -> Resume | Discard | Wait | None:
     """What an open request asks for, if a certificate is needed."""
     if pending is None:
         return None
     created = pending.created or now
-    if pending.spec != spec_digest(config):
-        if _may_be_alive(config, pending, now):
+    if pending.spec != target.spec:
+        if _may_be_alive(target, pending, now):
             return Wait("a run with another config has a request open")
         return Discard("it was opened for another config", pending)
     if now >= pending.request.end - _a_third(pending.request.end - created):
@@ -153,55 +154,54 @@ def _open_request(config: Config, pending: Journal | None, now: datetime) -> Res
     return Resume("a request was open", pending)
 
 
-def _may_be_alive(config: Config, pending: Journal, now: datetime) -> bool:
+def _may_be_alive(target: Target, pending: Journal, now: datetime) -> bool:
     """No run lasts longer than its window, so only a young journal may belong to a run that is alive."""
-    return now - (pending.created or now) < duration(config.retry_for)
+    return now - (pending.created or now) < target.retry_for
 
 
 def _a_third(span: timedelta) -> timedelta:
     return max(span, timedelta()) / 3
 
 
-def _only_expired(defects: tuple[Problem, ...]) -> bool:
-    """An ended certificate is a reason to renew; whatever else is wrong is not understood."""
-    return all(problem.code == "expired" for problem in defects)
+def _to_be_expected(defects: tuple[Problem, ...], *, changed: bool) -> bool:
+    """An ended certificate is a reason to renew, and so is one without the names of another wish.
+
+    Whatever else is wrong is not understood.
+    """
+    return {problem.code for problem in defects} <= ({"expired", "names"} if changed else {"expired"})
 
 
 def _foreign(
-    config: Config,
+    target: Target,
     found: Secret,
     bundle: Bundle | None,
     defects: tuple[Problem, ...],
     again: Resume | Discard | Wait | None,
 ) -> Decision:
     """What to do about a Secret that does not bear our annotations; `again` is what an open request asks for."""
-    what = f"the Secret {_where(config, found)} was not made by istio-pca ({describe(defects) or 'it is healthy'})"
+    what = f"the Secret {target} was not made by istio-pca ({describe(defects) or 'it is healthy'})"
     otherwise: Replace | Resume | Discard | Wait | Refuse
-    if config.cacerts.when_foreign == "replace":
+    if target.when_foreign == "replace":
         otherwise = again or Replace(what)
     else:
         otherwise = Refuse(
             what,
-            f"Look at it: {_look(config, found)}. To put one of the private CA in its place, "
-            "set config.cacerts.whenForeign=replace; to keep it, set config.cacerts.enabled=false.",
+            f"Look at it: {_look(target, found)}. To put one of the private CA in its place, "
+            f"set config.{target.path}.whenForeign=replace; to keep it, {target.to_leave_it}.",
         )
     if bundle is None or defects:
         return otherwise
     return Adopt("a healthy Secret is there that istio-pca did not write", found, bundle, otherwise)
 
 
-def _damaged(config: Config, found: Secret, defects: tuple[Problem, ...]) -> Refuse:
+def _damaged(target: Target, found: Secret, defects: tuple[Problem, ...]) -> Refuse:
     return Refuse(
-        f"the Secret {_where(config, found)} is damaged: {describe(defects)}",
-        f"Look at it: {_look(config, found)}. If it cannot be mended, delete it and run this again: "
+        f"the Secret {target} is damaged: {describe(defects)}",
+        f"Look at it: {_look(target, found)}. If it cannot be mended, delete it and run this again: "
         "a new certificate is then issued.",
     )
 
 
-def _where(config: Config, found: Secret) -> str:
-    return f"{config.cacerts.namespace}/{found.name}"
-
-
-def _look(config: Config, found: Secret) -> str:
+def _look(target: Target, found: Secret) -> str:
     # names of keys and annotations, not their content: nobody should have a signing key on a screen
-    return f"kubectl describe secret -n {config.cacerts.namespace} {found.name}"
+    return f"kubectl describe secret -n {target.namespace} {found.name}"

@@ -11,6 +11,7 @@ from typing import Any
 
 from istio_pca.authority import template_arn
 from istio_pca.config import Config
+from istio_pca.target import targets
 
 Document = dict[str, Any]
 
@@ -36,7 +37,7 @@ def documents(config: Config, provider: str, service_accounts: Sequence[str]) ->
 
 
 def permissions(config: Config) -> Document:
-    """What the role that asks ACM PCA needs: one template of one CA, and to read what that gives."""
+    """What the role that asks ACM PCA needs: the wanted templates of one CA, and to read what they give."""
     arn = config.certificate_authority_arn
     reading = sorted(f"acm-pca:{action}" for action in READING)
     return _policy(_issuing(config), {"Effect": "Allow", "Action": reading, "Resource": arn})
@@ -70,12 +71,12 @@ def _share(config: Config, account: str) -> Document:
 
 def _issuing(config: Config) -> Document:
     arn = config.certificate_authority_arn
-    template = template_arn(arn, config.cacerts.path_length)
+    templates = sorted({template_arn(arn, target.template) for target in targets(config)})
     return {
         "Effect": "Allow",
         "Action": "acm-pca:IssueCertificate",
         "Resource": arn,
-        "Condition": {"StringEquals": {"acm-pca:TemplateArn": template}},
+        "Condition": {"StringEquals": {"acm-pca:TemplateArn": templates[0] if len(templates) == 1 else templates}},
     }
 
 

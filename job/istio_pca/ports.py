@@ -43,6 +43,8 @@ class PrivateCA(Protocol):
 class Announcement:
     """What whoever looks at the cluster should know; in Kubernetes an Event."""
 
+    about: str
+    """The name of the Secret."""
     reason: str
     """In CamelCase: Issued, Renewed, or the reason of an error."""
     text: str
@@ -87,10 +89,12 @@ class Clock:
 
 @dataclass(frozen=True)
 class World:
-    """All that the story touches."""
+    """All that the story of one Secret touches."""
 
     store: SecretStore
     connect: Callable[[], PrivateCA]
     """Called once a certificate is needed, so that keeping needs neither AWS nor its client library."""
     clock: Clock
     log: Log
+    deadline: float
+    """By `clock.monotonic`: when the window of retries is over, for all calls together."""

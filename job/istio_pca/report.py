@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from istio_pca.bundle import Bundle
 from istio_pca.errors import IstioPcaError
+from istio_pca.layout import CACERTS
 from istio_pca.plan import Decision
 
 _WIDTH: Final = 48
@@ -31,6 +32,11 @@ class StoryLog:
         self.phases: dict[str, float] = {}
         """Seconds by phase, in the order of their first beginning."""
         self.warnings: list[str] = []
+        self._target = ""
+
+    def turn_to(self, target: object) -> None:
+        """From now on it is about this Secret."""
+        self.phases, self.warnings, self._target = {}, [], str(target)
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
@@ -44,7 +50,7 @@ class StoryLog:
 
     def decision(self, decision: Decision) -> None:
         name = type(decision).__name__.lower()
-        self._line("info", f"{name}: {decision.reason}", _BOLD, decision=name, reason=decision.reason)
+        self._line("info", f"{name}  {self._target}: {decision.reason}", _BOLD, decision=name, reason=decision.reason)
 
     def warning(self, text: str) -> None:
         self.warnings.append(text)
@@ -72,7 +78,9 @@ class StoryLog:
             first, _, rest = text.partition("\n")
             line = f"{colour}{first}{_PLAIN}" + (f"\n{rest}" if rest else "")
         else:
-            line = json.dumps({"time": self._now().isoformat(timespec="milliseconds"), "level": level, **fields})
+            about = {"target": self._target} if self._target else {}
+            moment = self._now().isoformat(timespec="milliseconds")
+            line = json.dumps({"time": moment, "level": level, **about, **fields})
         print(line, file=self._stream, flush=True)
 
 
@@ -98,7 +106,8 @@ def chain_tree(bundle: Bundle) -> str:
         rows.append((branch + certificate.subject.rfc4514_string(), kind(certificate), certificate))
     widest = max(len(name) for name, _, _ in rows)
     lines = [f"  {name:<{widest}}  {key:<9} until {one.not_valid_after_utc:%Y-%m-%d}" for name, key, one in rows]
-    return "\n".join([*lines[:-1], lines[-1] + "  ← istiod signs with this"])
+    use = f"{bundle.layout.reader} {'signs with' if bundle.layout is CACERTS else 'serves'} this"
+    return "\n".join([*lines[:-1], f"{lines[-1]}  ← {use}"])
 
 
 def bundle_text(headline: str, bundle: Bundle, renew_after: datetime, now: datetime) -> str:
@@ -145,10 +154,10 @@ def kind(certificate: x509.Certificate) -> str:
     return f"EC P-{key.key_size}" if isinstance(key, ec.EllipticCurvePublicKey) else type(key).__name__
 
 
-def document(stream: TextIO, **fields: Any) -> str:
+def document(stream: TextIO, fields: Mapping[str, Any]) -> str:
     """A result for machines: one JSON document, on one line but for a terminal; moments in ISO 8601, UTC."""
 
     def plain(value: object) -> str:
         return value.astimezone(UTC).isoformat() if isinstance(value, datetime) else str(value)
 
-    return json.dumps(fields, indent=2 if stream.isatty() else None, default=plain)
+    return json.dumps(dict(fields), indent=2 if stream.isatty() else None, default=plain)

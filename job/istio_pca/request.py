@@ -9,14 +9,14 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.x509.oid import NameOID
 
-from istio_pca.config import Config, KeyAlgorithm
+from istio_pca.config import KeyAlgorithm
+from istio_pca.target import Target
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
@@ -47,20 +47,6 @@ class SigningRequest:
         return datetime.fromtimestamp(self.not_after, UTC)
 
 
-def spec_digest(config: Config) -> str:
-    """Digest of what makes a certificate another one. A Secret that bears another digest was made for another wish.
-
-    `renewBefore` is not part of it: it changes when to renew, not what.
-    """
-    wanted: dict[str, Any] = {
-        "certificateAuthorityArn": config.certificate_authority_arn,
-        "commonName": config.common_name,
-        **config.cacerts.model_dump(by_alias=True, include={"subject", "key_algorithm", "validity", "path_length"}),
-        "rootInChain": config.cacerts.root_in_chain,
-    }
-    return hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()[:32]
-
-
 def new_key(algorithm: KeyAlgorithm) -> PrivateKey:
     if algorithm in _RSA_BITS:
         return rsa.generate_private_key(public_exponent=65537, key_size=_RSA_BITS[algorithm])
@@ -74,21 +60,14 @@ def key_pem(key: PrivateKey) -> bytes:
     )
 
 
-def new_csr(key: PrivateKey, config: Config) -> str:
-    """A CSR with the subject and nothing else: ACM PCA's template decides every extension.
+def new_csr(key: PrivateKey, target: Target) -> str:
+    """A CSR with the subject and a server's names, and nothing else: ACM PCA's template decides every extension.
 
-    No SAN: under a CA with name constraints it would make the intermediate invalid, and istiod needs none.
+    A CA gets no SAN: under a CA with name constraints it would make the intermediate invalid, and istiod needs none.
     """
-    subject = config.cacerts.subject
-    attributes = (
-        (NameOID.COUNTRY_NAME, subject.country),
-        (NameOID.STATE_OR_PROVINCE_NAME, subject.state_or_province),
-        (NameOID.LOCALITY_NAME, subject.locality),
-        (NameOID.ORGANIZATION_NAME, subject.organization),
-        (NameOID.ORGANIZATIONAL_UNIT_NAME, subject.organizational_unit),
-        (NameOID.COMMON_NAME, config.common_name),
-    )
-    name = x509.Name([x509.NameAttribute(oid, value) for oid, value in attributes if value])
+    builder = x509.CertificateSigningRequestBuilder().subject_name(target.subject)
+    if target.dns_names:
+        names = x509.SubjectAlternativeName([x509.DNSName(name) for name in target.dns_names])
+        builder = builder.add_extension(names, critical=False)
     digest = hashes.SHA384() if isinstance(key, ec.EllipticCurvePrivateKey) and key.key_size == 384 else hashes.SHA256()
-    csr = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, digest)
-    return csr.public_bytes(serialization.Encoding.PEM).decode()
+    return builder.sign(key, digest).public_bytes(serialization.Encoding.PEM).decode()

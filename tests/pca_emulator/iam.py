@@ -169,13 +169,13 @@ def everything_policy() -> Policy:
 
 
 def least_policy(authority_arns: Iterable[str]) -> Policy:
-    """What istio-pca needs: read these authorities, and issue from them by the templates for subordinate CAs alone."""
+    """What istio-pca needs: read these authorities, and issue from them by its templates alone."""
     arns = list(authority_arns)
     partitions = sorted({arn.split(":")[1] for arn in arns})
     templates = [
-        f"arn:{partition}:acm-pca:::template/SubordinateCACertificate_PathLen{n}/V1"
+        f"arn:{partition}:acm-pca:::template/{name}/V1"
         for partition in partitions
-        for n in range(4)
+        for name in (*(f"SubordinateCACertificate_PathLen{n}" for n in range(4)), "EndEntityServerAuthCertificate")
     ]
     reads = ["DescribeCertificateAuthority", "GetCertificate", "GetCertificateAuthorityCertificate"]
     issue = {

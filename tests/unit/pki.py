@@ -14,9 +14,10 @@ from datetime import UTC, datetime, timedelta
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from istio_pca.bundle import Bundle, pem
+from istio_pca.layout import GATEWAY
 from istio_pca.request import PrivateKey
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -60,6 +61,7 @@ def sign(
     ends: datetime = NOW + 365 * DAY,
     purposes: tuple[x509.ObjectIdentifier, ...] = (),
     permitted: str = "",
+    names: tuple[str, ...] = (),
     identifiers: bool = True,
     wrong_authority_identifier: bool = False,
     digest: hashes.HashAlgorithm | None = None,
@@ -85,6 +87,8 @@ def sign(
         builder = builder.add_extension(
             x509.NameConstraints([x509.UniformResourceIdentifier(permitted)], None), critical=True
         )
+    if names:
+        builder = builder.add_extension(x509.SubjectAlternativeName(list(map(x509.DNSName, names))), critical=False)
     if identifiers:
         builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         above = new_key() if wrong_authority_identifier else signer
@@ -125,3 +129,21 @@ def bundle(issuers: tuple[Issuer, ...], key: PrivateKey | None = None, **setting
     certificate = sign("Istio CA", own, issuers[-1], **{"path_length": 0, **settings})  # type: ignore[arg-type]
     above = tuple(issuer.certificate for issuer in reversed(issuers))
     return Bundle(certificate, own, (certificate, *above), pem(issuers[0].certificate))
+
+
+def server(
+    issuers: tuple[Issuer, ...], names: tuple[str, ...], key: PrivateKey | None = None, **settings: object
+) -> Bundle:
+    """A good certificate of a server under the last of `issuers`, as ACM PCA's template makes it."""
+    own = key or new_key()
+    wanted = {
+        "ca": False,
+        "key_cert_sign": False,
+        "names": names,
+        "purposes": (ExtendedKeyUsageOID.SERVER_AUTH,),
+        "ends": NOW + 90 * DAY,
+        **settings,
+    }
+    certificate = sign(names[0], own, issuers[-1], **wanted)  # type: ignore[arg-type]
+    above = tuple(issuer.certificate for issuer in reversed(issuers[1:]))
+    return Bundle(certificate, own, (certificate, *above), pem(issuers[0].certificate), GATEWAY)

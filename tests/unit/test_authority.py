@@ -9,6 +9,7 @@ import pytest
 
 from istio_pca.authority import MARGIN, Authority
 from istio_pca.errors import AuthorityError
+from istio_pca.target import ca_template
 from unit.pki import DAY, NOW
 
 ARN = "arn:aws:acm-pca:eu-west-1:111122223333:certificate-authority/x"
@@ -21,7 +22,7 @@ def test_template(partition: str, path_length: int) -> None:
     """The template is one for subordinate CAs, in the partition of the CA."""
     authority = replace(GOOD, arn=ARN.replace("arn:aws:", f"arn:{partition}:"))
 
-    assert authority.template_arn(path_length) == (
+    assert authority.template_arn(ca_template(path_length)) == (
         f"arn:{partition}:acm-pca:::template/SubordinateCACertificate_PathLen{path_length}/V1"
     )
 

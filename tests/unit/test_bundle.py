@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from cryptography import x509
 
-from istio_pca.bundle import CERTIFICATE, CHAIN, FILES, KEY, MISREAD, ROOT, assemble, pem, read
+from istio_pca.bundle import assemble, pem, read
+from istio_pca.layout import CACERTS
 from istio_pca.request import key_pem
 from unit import pki
 
@@ -36,10 +37,10 @@ def test_the_four_files(change: str, root_in_chain: bool) -> None:
     files = bundle.files()
     above = [pem(issuer.certificate) for issuer in reversed(LADDER)]
     assert files == {
-        CERTIFICATE: pem(GOOD.certificate),
-        KEY: key_pem(GOOD.key),
-        CHAIN: b"".join([pem(GOOD.certificate), *(above if root_in_chain else above[:-1])]),
-        ROOT: pem(LADDER[0].certificate),
+        CACERTS.certificate: pem(GOOD.certificate),
+        CACERTS.key: key_pem(GOOD.key),
+        CACERTS.chain: b"".join([pem(GOOD.certificate), *(above if root_in_chain else above[:-1])]),
+        CACERTS.root: pem(LADDER[0].certificate),
     }
     assert b"\r" not in b"".join(files.values())
 
@@ -86,7 +87,7 @@ def test_another_root_is_not_kept(before: bytes) -> None:
     assert bundle.root_pem == pem(LADDER[0].certificate)
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", CACERTS.files)
 @pytest.mark.parametrize(
     "content", [None, b"", b"rubbish", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"]
 )
@@ -104,7 +105,7 @@ def test_what_cannot_be_read_is_a_problem(name: str, content: bytes | None) -> N
     assert {problem.code for problem in defects} == {"unreadable" if content else "missing-key"}
 
 
-@pytest.mark.parametrize("name", MISREAD)
+@pytest.mark.parametrize("name", CACERTS.misread)
 def test_a_key_that_misleads_istiod(name: str) -> None:
     """With one of these keys istiod reads the Secret in another way: that is a problem, whatever else it holds."""
     _, defects = read({**GOOD.files(), name: b""})

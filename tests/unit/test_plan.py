@@ -8,11 +8,12 @@ from datetime import timedelta
 import pytest
 
 from istio_pca.bundle import Bundle
-from istio_pca.config import Config, parse
+from istio_pca.config import parse
 from istio_pca.journal import Journal
 from istio_pca.plan import Adopt, Decision, Discard, Issue, Keep, Refuse, Renew, Replace, Resume, Wait, decide, renew_at
-from istio_pca.request import SigningRequest, key_pem, spec_digest
+from istio_pca.request import SigningRequest, key_pem
 from istio_pca.secret import SPEC, Secret
+from istio_pca.target import Target, targets
 from unit import pki
 from unit.pki import DAY, NOW
 
@@ -20,8 +21,10 @@ ARN = "arn:aws:acm-pca:eu-west-1:111122223333:certificate-authority/12345678"
 CHAIN = pki.ladder(levels=2)
 
 
-def config(**cacerts: object) -> Config:
-    return parse(str({"certificateAuthorityArn": ARN, "cacerts": cacerts}))
+def config(**cacerts: object) -> Target:
+    """What a config with this `cacerts` asks for."""
+    (target,) = targets(parse(str({"certificateAuthorityArn": ARN, "cacerts": cacerts})))
+    return target
 
 
 def journal(
@@ -29,11 +32,11 @@ def journal(
 ) -> Journal:
     created = NOW - age
     request = SigningRequest(ARN, "template", "SHA256WITHRSA", "csr", int((created + life).timestamp()))
-    return Journal("cacerts", request, key, spec or spec_digest(config()), version="7", created=created)
+    return Journal("cacerts", request, key, spec or config().spec, version="7", created=created)
 
 
 def stored(bundle: Bundle, spec: str | None = None, **more: bytes) -> Secret:
-    notes = {SPEC: spec_digest(config()) if spec is None else spec}
+    notes = {SPEC: config().spec if spec is None else spec}
     return Secret("cacerts", {**bundle.files(), **more}, notes if spec != "" else {}, version="3")
 
 
@@ -68,7 +71,7 @@ TABLE = {
     "an ended one that we did not make": (stored(ENDED, ""), None, Refuse),
     "a damaged one": (stored(DAMAGED), None, Refuse),
     "a half-made one": (Secret("cacerts", {"ca-cert.pem": b"x"}, {SPEC: "x"}), None, Refuse),
-    "an empty one": (Secret("cacerts", {}, {SPEC: spec_digest(config())}), None, Refuse),
+    "an empty one": (Secret("cacerts", {}, {SPEC: config().spec}), None, Refuse),
     "one that istiod would read in another layout": (stored(GOOD, None, **{"tls.crt": b"x"}), None, Refuse),
     "an immutable one": (replace(stored(GOOD), immutable=True), None, Keep),
     "an immutable one that is due": (replace(stored(DUE), immutable=True), None, Refuse),

@@ -8,12 +8,13 @@ from datetime import timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from istio_pca.bundle import FILES, MISREAD, assemble, read
+from istio_pca.bundle import assemble, read
 from istio_pca.checks import problems
 from istio_pca.config import Config, parse
 from istio_pca.errors import ConfigError, ConfigProblem
+from istio_pca.layout import CACERTS
 from istio_pca.plan import decide
-from istio_pca.request import key_pem, spec_digest
+from istio_pca.request import key_pem
 from istio_pca.secret import SPEC, Secret
 from unit import pki
 from unit.pki import NOW
@@ -24,7 +25,9 @@ OTHER = pki.bundle(pki.ladder(levels=1))
 PIECES = [b"", b"rubbish", b"\x00\xff", *GOOD.files().values(), *OTHER.files().values()]
 PEMS = st.lists(st.sampled_from(PIECES), max_size=4).map(b"".join)
 """Real blocks in any order and number, and rubbish between them."""
-DATA = st.dictionaries(st.sampled_from([*FILES, *MISREAD, "other"]), PEMS | st.binary(max_size=80), max_size=8)
+DATA = st.dictionaries(
+    st.sampled_from([*CACERTS.files, *CACERTS.misread, "other"]), PEMS | st.binary(max_size=80), max_size=8
+)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=12), inner, max_size=3),
@@ -99,7 +102,7 @@ def test_assemble(certificate: bytes, chain: bytes, key: bytes, root_in_chain: b
 def test_decide(data: dict[str, bytes] | None, spec: str | None, pending: bool, days: int, when_foreign: str) -> None:
     """Any state of the world has one decision with a reason; and no Secret means that nothing is kept or renewed."""
     wish = config(whenForeign=when_foreign)
-    notes = {} if not spec else {SPEC: spec_digest(wish) if spec == "same" else spec}
+    notes = {} if not spec else {SPEC: wish.spec if spec == "same" else spec}
     found = None if data is None else Secret("cacerts", data, notes)
 
     decision = decide(wish, found, journal(key_pem(GOOD.key)) if pending else None, NOW + timedelta(days=days))

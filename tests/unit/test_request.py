@@ -12,8 +12,9 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from istio_pca.config import KeyAlgorithm, parse
 from istio_pca.errors import RefusedError
 from istio_pca.journal import Journal
-from istio_pca.request import SigningRequest, key_pem, new_csr, new_key, spec_digest
+from istio_pca.request import SigningRequest, key_pem, new_csr, new_key
 from istio_pca.secret import SPEC, Secret
+from istio_pca.target import targets
 
 ARN = "arn:aws:acm-pca:eu-west-1:111122223333:certificate-authority/12345678"
 REQUEST = SigningRequest(ARN, "template", "SHA256WITHRSA", "csr", 1_800_000_000)
@@ -54,7 +55,7 @@ def test_csr() -> None:
     )
     key = new_key("EC_secp384r1")
 
-    csr = x509.load_pem_x509_csr(new_csr(key, config).encode())
+    csr = x509.load_pem_x509_csr(new_csr(key, targets(config)[0]).encode())
 
     assert csr.is_signature_valid
     assert csr.public_key() == key.public_key()
@@ -119,4 +120,4 @@ def test_digest_of_the_wish() -> None:
         f"certificateAuthorityArn: {ARN}\nretryFor: 5m\ncacerts: {{validity: 365d, subject: {{organization: Istio}}}}"
     )
 
-    assert spec_digest(short) == spec_digest(long)
+    assert [one.spec for one in targets(short)] == [one.spec for one in targets(long)]

@@ -18,12 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from istio_pca.cluster import ClusterSecrets
-from istio_pca.config import parse
+from istio_pca.config import duration, parse
 from istio_pca.directory import DirectorySecrets
 from istio_pca.ensure import ensure
 from istio_pca.pca import AcmPca
 from istio_pca.ports import Clock, SecretStore, World
 from istio_pca.report import StoryLog
+from istio_pca.target import cacerts
 
 
 class Killer:
@@ -73,7 +74,8 @@ def main() -> None:
 
     log = StoryLog(sys.stderr, now, time.monotonic)
     clock = Clock(now, time.monotonic, time.sleep)
-    ensure(config, World(killer.wrap(store), lambda: killer.wrap(AcmPca(config)), clock, log))
+    deadline = time.monotonic() + duration(config.retry_for).total_seconds()
+    ensure(cacerts(config), World(killer.wrap(store), lambda: killer.wrap(AcmPca(config)), clock, log, deadline))
 
 
 if __name__ == "__main__":

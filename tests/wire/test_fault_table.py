@@ -14,11 +14,12 @@ import pytest
 
 from in_process import Then, command, environment, world
 from istio_pca import pca
-from istio_pca.bundle import ROOT
 from istio_pca.config import parse
 from istio_pca.directory import DirectorySecrets
 from istio_pca.ensure import ensure
 from istio_pca.errors import IstioPcaError
+from istio_pca.layout import CACERTS
+from istio_pca.target import cacerts
 from kill_sweep import Place
 from pca_emulator import AuthoritySpec, Emulator, Role, Scenario
 from reliability import rows
@@ -110,7 +111,7 @@ def carry_out(renewal: Renewal, operation: str, kind: str, calls: str, expected:
     bundle = renewal.place.good()
     assert bundle is not None
     assert bundle.serial == renewal.emulator.issued[-1].serial
-    assert renewal.place.data()[ROOT] == before[ROOT]
+    assert renewal.place.data()[CACERTS.root] == before[CACERTS.root]
     assert renewal.place.store.read("cacerts-pending") is None
 
 
@@ -144,7 +145,7 @@ def test_retry_after(renewal: Renewal, seconds: int) -> None:
     slept: list[float] = []
 
     with environment(renewal.place.environment):
-        ensure(wish, replace(given, clock=replace(given.clock, sleep=slept.append)))
+        ensure(cacerts(wish), replace(given, clock=replace(given.clock, sleep=slept.append)))
 
     assert [seconds < waited < seconds + 1 for waited in slept] == [True]
 
@@ -158,7 +159,9 @@ def test_disabled_in_mid_run(renewal: Renewal, after: str, expected: int) -> Non
     status = 0
     try:
         with environment(renewal.place.environment):
-            ensure(wish, world(renewal.place.store, lambda: Then(pca.AcmPca(wish), after, disable)))
+            ensure(
+                cacerts(wish), world(renewal.place.store, lambda: Then(pca.AcmPca(wish), after, disable), retry_for=1)
+            )
     except IstioPcaError as error:
         status = error.exit_code
     renewal.emulator.set_status("ACTIVE")

@@ -59,6 +59,20 @@ def test_printed(cli: Cli) -> None:
     assert set(found) == {"permissions", "trust"}
 
 
+def test_printed_for_gateways(cli: Cli) -> None:
+    """With gateways, the template for servers is allowed too; without `cacerts` it is the only one."""
+    gateway = {"namespace": "a", "secretName": "b", "dnsNames": ["c.d"]}
+    prefix = "arn:aws-us-gov:acm-pca:::template/"
+
+    def templates(**wish: Any) -> Any:
+        found = printed(cli, certificateAuthorityArn=ARN, gateways=[gateway], **wish)["permissions"]
+        return found["Statement"][0]["Condition"]["StringEquals"]["acm-pca:TemplateArn"]
+
+    server = f"{prefix}EndEntityServerAuthCertificate/V1"
+    assert templates() == [server, f"{prefix}SubordinateCACertificate_PathLen0/V1"]
+    assert templates(cacerts={"enabled": False}) == server
+
+
 def test_printed_trust(cli: Cli) -> None:
     """It names the provider and the two ServiceAccounts of the chart, or those that are given."""
     found = printed(cli, "--oidc-provider", provider("111122223333"), certificateAuthorityArn=ARN)

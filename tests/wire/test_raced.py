@@ -14,6 +14,7 @@ from istio_pca.config import parse
 from istio_pca.directory import DirectorySecrets
 from istio_pca.ensure import ensure
 from istio_pca.pca import AcmPca
+from istio_pca.target import cacerts
 from pca_emulator import Emulator, Scenario
 from wire.conftest import Cli
 from wire.test_ensure import config
@@ -65,7 +66,7 @@ def test_overtaken(wheel: Path, tmp_path: Path, renewing: bool) -> None:
         store = DirectorySecrets(tmp_path / "out", "istio-system")
         other_run = functools.partial(cli.result, "ensure", **config(emulator))
 
-        late = ensure(wish, world(store, lambda: Then(AcmPca(wish), "describe", other_run)))
+        late = ensure(cacerts(wish), world(store, lambda: Then(AcmPca(wish), "describe", other_run)))
 
         assert late.action == "kept"
         assert len(emulator.issued) == bought + 1
