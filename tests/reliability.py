@@ -93,7 +93,7 @@ def document() -> str:
         "",
         f"## Kubernetes: {len(KUBERNETES)} faults on each of {len(KUBERNETES_CALLS)} calls",
         "During a first certificate, by a proxy in front of a real API server; `tests/e2e/test_faults.py`. One certificate is bought in every case.",
-        "An Event that cannot be written changes nothing.",
+        "That istiod cannot be asked, or an Event not be written, changes nothing.",
         "",
         "| fault | once | without end |",
         "|---|---|---|",

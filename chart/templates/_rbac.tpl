@@ -22,6 +22,10 @@
   resources: [configmaps]
   resourceNames: [istio-ca-root-cert]
   verbs: [get]
+# which Pods of istiod must take a new one up
+- apiGroups: [discovery.k8s.io]
+  resources: [endpointslices]
+  verbs: [list]
 {{- end }}
 
 {{- /* The same in the namespace of a gateway, for the certificates there. Argument: these gateways. */}}

@@ -21,7 +21,7 @@ from istio_pca import policy, report
 from istio_pca.arguments import command_line, config_of
 from istio_pca.config import Config, duration
 from istio_pca.errors import IstioPcaError
-from istio_pca.ports import Clock, PrivateCA, SecretStore, World
+from istio_pca.ports import Clock, Mesh, PrivateCA, SecretStore, World
 from istio_pca.report import StoryLog
 from istio_pca.target import Target, targets
 from istio_pca.verbs import EACH, Answer, Task
@@ -64,7 +64,8 @@ def _each(arguments: argparse.Namespace, config: Config) -> int:
     for target in targets(config):
         log.turn_to(target)
         try:
-            world = World(_store(arguments, target), connect, clock, log, deadline)
+            store, mesh = _place(arguments, target)
+            world = World(store, connect, clock, log, deadline, mesh)
             codes.append(_show(arguments, act(Task(target, world, log))))
         except IstioPcaError as error:
             codes.append(_failed(log, error))
@@ -100,14 +101,18 @@ def _connect(config: Config, log: StoryLog) -> Callable[[], PrivateCA]:
     return connect
 
 
-def _store(arguments: argparse.Namespace, target: Target) -> SecretStore:
+def _place(arguments: argparse.Namespace, target: Target) -> tuple[SecretStore, Mesh | None]:
+    """Where its Secrets are, and the istiod beside them."""
     if arguments.output_dir:
         from istio_pca.directory import DirectorySecrets  # noqa: PLC0415 -- one store is loaded, not both
 
-        return DirectorySecrets(Path(arguments.output_dir), target.namespace)
+        return DirectorySecrets(Path(arguments.output_dir), target.namespace), None
     from istio_pca.cluster import ClusterSecrets  # noqa: PLC0415 -- likewise
+    from istio_pca.istiod import IstiodReplicas  # noqa: PLC0415 -- likewise
+    from istio_pca.kube import Namespace  # noqa: PLC0415 -- likewise
 
-    return ClusterSecrets(target.namespace, kubeconfig=arguments.kubeconfig, context=arguments.context)
+    namespace = Namespace(target.namespace, kubeconfig=arguments.kubeconfig, context=arguments.context)
+    return ClusterSecrets(namespace), IstiodReplicas(namespace)
 
 
 def _show(arguments: argparse.Namespace, answer: Answer) -> int:

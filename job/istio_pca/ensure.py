@@ -7,7 +7,7 @@ it leaves is the Secret as it was, or the new one whole, and a journal from whic
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, assert_never
 
@@ -32,6 +32,7 @@ from istio_pca.plan import (
     renew_at,
 )
 from istio_pca.ports import World
+from istio_pca.proof import NOBODY, WINDOW, Proof, proven
 from istio_pca.request import SigningRequest
 from istio_pca.retry import retrying
 from istio_pca.secret import CERTIFICATE, Secret
@@ -48,6 +49,8 @@ class Outcome:
     bundle: Bundle
     certificate_arn: str
     renew_after: datetime
+    proof: Proof = NOBODY
+    """Whether istiod signs with it, asked when it is new."""
 
 
 def ensure(target: Target, world: World) -> Outcome:
@@ -139,7 +142,20 @@ class _Run:
     def _finish(self, found: Secret | None, journal: Journal, reason: str) -> Outcome:
         bundle, secret = self._issuing.finish(found, journal)
         action = "issued" if found is None else "renewed" if found.ours else "replaced"
-        return self._outcome(action, reason, bundle, secret)
+        return replace(
+            self._outcome(action, reason, bundle, secret),
+            proof=self._proof(bundle, WINDOW if action == "renewed" else 0),
+        )
+
+    def _proof(self, bundle: Bundle, window: float) -> Proof:
+        """An istiod that did not start from this Secret, or under this root, takes it up at its restart only."""
+        if not self._target.signs_workloads or self._world.mesh is None:
+            return NOBODY
+        with self._log.phase("confirm"):
+            proof = proven(bundle, self._world.mesh, self._world, window)
+        for why in proof.late:
+            self._log.warning(f"not confirmed: {why}; if it stays so: kubectl rollout restart deployment/istiod")
+        return proof
 
     def _adopt(self, decision: Adopt) -> Outcome:
         """Make it ours by what is written on it; its content stays as it is."""

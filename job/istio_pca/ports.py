@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from cryptography import x509
+
 from istio_pca.authority import Authority
 from istio_pca.plan import Decision
 from istio_pca.request import SigningRequest
@@ -70,6 +72,25 @@ class SecretStore(Protocol):
         """Tell whoever watches. News are worth no retry and no failure: never raises."""
 
 
+@dataclass(frozen=True, order=True)
+class Replica:
+    """A Pod of istiod."""
+
+    name: str
+    address: str
+    """IP."""
+
+
+class Mesh(Protocol):
+    """What the story needs of the istiod that runs."""
+
+    def replicas(self) -> tuple[Replica, ...]:
+        """Those that are ready."""
+
+    def serves(self, replica: Replica) -> x509.Certificate:
+        """The certificate that it shows its clients."""
+
+
 class Log(Protocol):
     """Where the story is told."""
 
@@ -98,3 +119,5 @@ class World:
     log: Log
     deadline: float
     """By `clock.monotonic`: when the window of retries is over, for all calls together."""
+    mesh: Mesh | None = None
+    """None where there is none to ask, as in a folder."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TextIO
 
 from cryptography import x509
@@ -52,9 +52,10 @@ class StoryLog:
         name = type(decision).__name__.lower()
         self._line("info", f"{name}  {self._target}: {decision.reason}", _BOLD, decision=name, reason=decision.reason)
 
-    def warning(self, text: str) -> None:
+    def warning(self, text: str, *, loud: bool = False) -> None:
+        """`loud`: as an error, for what cannot be waited for."""
         self.warnings.append(text)
-        self._line("warning", f"warning: {text}", _YELLOW, message=text)
+        self._line("error" if loud else "warning", f"warning: {text}", _RED if loud else _YELLOW, message=text)
 
     def retry(self, error: BaseException, seconds: float) -> None:
         self._line(
@@ -132,6 +133,15 @@ def time_line(bundle: Bundle, renew_after: datetime, now: datetime) -> str:
         f"  {begin:%Y-%m-%d} ├{''.join(line)}┤ {last:%Y-%m-%d}\n"
         f"  {'':10}  ● now, {left} days left   ◆ renewed from {renew_after:%Y-%m-%d} on"
     )
+
+
+def span(left: timedelta) -> str:
+    """A time that is left, in the unit that people would use."""
+    if left < timedelta():
+        return "over"
+    if left >= timedelta(days=2):
+        return f"{left.days} days left"
+    return f"{left / timedelta(hours=1):.0f} hours left"
 
 
 def files_table(files: Mapping[str, bytes]) -> str:

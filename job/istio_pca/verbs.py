@@ -5,8 +5,10 @@ Nothing is wired, printed or exited here: `__main__` does. No decision about cer
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from istio_pca import report
@@ -16,6 +18,7 @@ from istio_pca.ensure import ensure, present, preview
 from istio_pca.errors import AuthorityError, IstioPcaError, RefusedError
 from istio_pca.plan import Refuse, renew_at
 from istio_pca.ports import Announcement, World
+from istio_pca.proof import Proof
 from istio_pca.report import StoryLog
 from istio_pca.target import Target
 
@@ -43,13 +46,15 @@ def to_ensure(task: Task) -> Answer:
     try:
         outcome = ensure(target, world)
     except IstioPcaError as error:
-        text = f"{error.message}. {error.hint}"
+        still = _what_holds(task)
+        text = f"{error.message}. {still}{error.hint}"
         world.store.announce(Announcement(target.name, error.reason, text, now(), warning=True))
         raise
-    bundle = outcome.bundle
+    bundle, proof = outcome.bundle, outcome.proof
     if outcome.action != "kept":
-        text = f"{outcome.reason}; serial {bundle.serial}, until {bundle.not_after:%Y-%m-%d}"
-        world.store.announce(Announcement(target.name, outcome.action.capitalize(), text, now()))
+        text = f"{outcome.reason}; serial {bundle.serial}, until {bundle.not_after:%Y-%m-%d}{_confirmation(proof)}"
+        late = proof.confirmed is False
+        world.store.announce(Announcement(target.name, outcome.action.capitalize(), text, now(), warning=late))
     headline = f"{outcome.action}  {target}: {outcome.reason}"
     text = report.bundle_text(headline, bundle, outcome.renew_after, now())
     return Answer(
@@ -62,10 +67,34 @@ def to_ensure(task: Task) -> Answer:
             "serial": bundle.serial,
             "notAfter": bundle.not_after,
             "renewAfter": outcome.renew_after,
+            "istiodConfirmed": proof.confirmed,
             "warnings": log.warnings,
             "phases": log.phases,
         },
     )
+
+
+def _what_holds(task: Task) -> str:
+    """How long the certificate that is there still holds, after a run that failed; less than a day is loud."""
+    with contextlib.suppress(IstioPcaError):
+        found = present(task.target, task.world)
+        bundle, _ = read(found.data, task.target.layout) if found else (None, ())
+        if found and found.ours and bundle:
+            left = bundle.not_after - task.world.clock.now()
+            text = f"what is there holds until {bundle.not_after:%Y-%m-%d %H:%MZ}, {report.span(left)}"
+            task.log.warning(text, loud=left < timedelta(days=1))
+            return f"{text[0].upper()}{text[1:]}. "
+    return ""
+
+
+def _confirmation(proof: Proof) -> str:
+    match proof.confirmed:
+        case None:
+            return ""
+        case True:
+            return f"; confirmed by {proof.replicas} istiod"
+        case False:
+            return f"; not confirmed: {'; '.join(proof.late)}"
 
 
 def to_plan(task: Task) -> Answer:

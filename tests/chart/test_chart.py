@@ -104,6 +104,7 @@ def test_role(render: Render) -> None:
             "resourceNames": ["istio-ca-root-cert"],
             "verbs": ["get"],
         },
+        {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list"]},
     ]
 
 

@@ -59,6 +59,14 @@ def run_now(cron: str, job: str, namespace: str) -> None:
     completes(job, namespace)
 
 
+def result(job: str, namespace: str, target: str = "istio-system/cacerts") -> Document:
+    """What the Job says that it did about this Secret, phase by phase."""
+    lines = [json.loads(line) for line in kubectl("logs", "-n", namespace, f"job/{job}").splitlines()]
+    (found,) = [line for line in lines if "action" in line and line["target"] == target]
+    outcome: Document = found
+    return outcome
+
+
 def secret_data(name: str, namespace: str) -> dict[str, bytes]:
     return {key: base64.b64decode(value) for key, value in get("secret", name, namespace)["data"].items()}
 

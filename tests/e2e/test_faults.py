@@ -15,12 +15,13 @@ import pytest
 from e2e.faulty_api import FaultyApi, faulty_api
 from e2e.kubernetes import apply, exists, kubectl, namespace, remove_namespaces, wait
 from in_process import command
-from istio_pca import cluster as adapter
+from istio_pca import kube as adapter
 from istio_pca.cluster import ClusterSecrets
 from istio_pca.errors import TransientError
+from istio_pca.kube import Namespace
 from kill_sweep import Place
 from pca_emulator import Emulator, Scenario
-from reliability_rows import ENDLESS, KUBERNETES, KUBERNETES_CALLS, STATES
+from reliability_rows import ENDLESS, KUBERNETES, KUBERNETES_CALLS, NEWS, STATES
 
 NAMESPACE = "fault-test"
 
@@ -82,7 +83,7 @@ def story(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Story:
     monkeypatch.setattr(adapter, "_TIMEOUT", (1, 1))  # ten seconds in each of many rows would only be waited for
-    store = ClusterSecrets(NAMESPACE, kubeconfig=os.environ["KUBECONFIG"])
+    store = ClusterSecrets(Namespace(NAMESPACE, kubeconfig=os.environ["KUBECONFIG"]))
     for name in ("cacerts", "cacerts-pending"):
         found = store.read(name)
         if found:
@@ -115,7 +116,7 @@ def test_the_calls(story: Story) -> None:
 @pytest.mark.parametrize("kind", KUBERNETES)
 def test_once(story: Story, kind: str, number: int) -> None:
     """What passes is survived in the same run; what does not leaves a journal from which the next goes on."""
-    news = KUBERNETES_CALLS[number] == "POST Event"
+    news = KUBERNETES_CALLS[number] in NEWS
 
     carry_out(story, kind, number, 0 if news else KUBERNETES[kind].once, "30s")
 
@@ -124,12 +125,12 @@ def test_once(story: Story, kind: str, number: int) -> None:
 @pytest.mark.parametrize("kind", ENDLESS)
 def test_without_end(story: Story, kind: str, name: str) -> None:
     """It is given up when the window is over, with the exit code that says what to do."""
-    carry_out(story, kind, name, 0 if name == "POST Event" else KUBERNETES[kind].always, "1s")
+    carry_out(story, kind, name, 0 if name in NEWS else KUBERNETES[kind].always, "1s")
 
 
 def test_retry_after(story: Story) -> None:
     """A wait that the API server asks for is handed on with the error; the retry policy keeps it."""
-    store = ClusterSecrets(NAMESPACE, kubeconfig=str(story.kubeconfig))
+    store = ClusterSecrets(Namespace(NAMESPACE, kubeconfig=str(story.kubeconfig)))
     story.api.reset("429", 0)
 
     with pytest.raises(TransientError) as told:

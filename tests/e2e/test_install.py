@@ -14,7 +14,7 @@ from cryptography.x509.verification import Criticality, ExtensionPolicy, PolicyB
 
 from e2e import emulated_aws, istiod
 from e2e.conftest import NAMESPACE, RELEASE, Chart
-from e2e.kubernetes import exists, get, helm, kubectl, pods, secret_data, wait
+from e2e.kubernetes import exists, get, helm, kubectl, pods, result, secret_data, wait
 
 HELMS = ("helm3", "helm4")
 ISSUE = ["AssumeRoleWithWebIdentity", "DescribeCertificateAuthority", "IssueCertificate", "GetCertificate"]
@@ -51,14 +51,6 @@ def job_pod() -> dict[str, object]:
     return pod
 
 
-def result() -> dict[str, object]:
-    """What the Job says that it did, phase by phase."""
-    lines = [json.loads(line) for line in kubectl("logs", "-n", NAMESPACE, f"job/{RELEASE}").splitlines()]
-    (found,) = [line for line in lines if "action" in line]
-    outcome: dict[str, object] = found
-    return outcome
-
-
 def seconds_in_container() -> float:
     state = job_pod()["status"]["containerStatuses"][0]["state"]["terminated"]  # type: ignore[index]  # JSON
     return (datetime.fromisoformat(state["finishedAt"]) - datetime.fromisoformat(state["startedAt"])).total_seconds()
@@ -73,7 +65,9 @@ def test_install(mesh: None, chart: Chart, gate: Path, version: str) -> None:
     assert list(dict.fromkeys(emulated_aws.calls())) == ISSUE
     assert emulated_aws.calls().count("IssueCertificate") == 1
     assert not exists("secret", "cacerts-pending", NAMESPACE)
-    print(f"\n{version} first install: phases {result()['phases']}, container {seconds_in_container():.0f} s")
+    print(
+        f"\n{version} first install: phases {result(RELEASE, NAMESPACE)['phases']}, container {seconds_in_container():.0f} s"
+    )
     notes = re.search(r"^  volumes:.*?ROOT_CA_DIR: \S+", answer.stdout, re.MULTILINE | re.DOTALL)
     assert notes is not None
     assert yaml.safe_load(notes[0]) == istiod.GATE
@@ -114,7 +108,7 @@ def test_again_keeps(mesh: None, chart: Chart, version: str) -> None:
 
     assert emulated_aws.calls() == []
     assert get("secret", "cacerts", NAMESPACE) == before
-    print(f"\n{version} keep: phases {result()['phases']}, container {seconds_in_container():.0f} s")
+    print(f"\n{version} keep: phases {result(RELEASE, NAMESPACE)['phases']}, container {seconds_in_container():.0f} s")
 
 
 @pytest.mark.parametrize("version", HELMS)

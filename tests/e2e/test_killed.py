@@ -9,6 +9,7 @@ import pytest
 
 from e2e.kubernetes import kubectl, namespace, remove_namespaces
 from istio_pca.cluster import ClusterSecrets
+from istio_pca.kube import Namespace
 from kill_sweep import Place, sweep
 from pca_emulator import Emulator, Scenario
 from reliability_rows import KILL_POINTS
@@ -25,7 +26,7 @@ def authority() -> Iterator[Emulator]:
 @pytest.fixture
 def place(cluster: None, authority: Emulator) -> Iterator[Callable[[str], Place]]:
     namespace(NAMESPACE)
-    store = ClusterSecrets(NAMESPACE, kubeconfig=os.environ["KUBECONFIG"])
+    store = ClusterSecrets(Namespace(NAMESPACE, kubeconfig=os.environ["KUBECONFIG"]))
     environment = {"KUBECONFIG": os.environ["KUBECONFIG"], **authority.environment()}
 
     def empty(_: str) -> Place:

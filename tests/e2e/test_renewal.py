@@ -9,7 +9,7 @@ from cryptography import x509
 
 from e2e import emulated_aws, istiod
 from e2e.conftest import NAMESPACE, RELEASE, Chart
-from e2e.kubernetes import exists, get, pods, run_now, secret_data, wait
+from e2e.kubernetes import exists, get, kubectl, pods, result, run_now, secret_data
 
 CRON = f"{RELEASE}-renewal"
 
@@ -41,8 +41,10 @@ def test_keeps_then_renews(mesh: None, chart: Chart, gate: Path) -> None:
     assert after["ca-key.pem"] != before["ca-key.pem"]
     assert emulated_aws.calls().count("IssueCertificate") == 1
     assert not exists("secret", "cacerts-pending", NAMESPACE)
-    wait("istiod to sign with the new one", lambda: signer() == new.serial_number)
-    assert old.serial_number != new.serial_number
+    assert result("due", NAMESPACE)["istiodConfirmed"] is True
+    assert signer() == new.serial_number != old.serial_number
+    told = kubectl("get", "events", "-n", NAMESPACE, "--field-selector", "reason=Renewed", "-o", "jsonpath={..message}")
+    assert "confirmed by 1 istiod" in told
     (pod,) = pods("app=istiod", NAMESPACE)
     assert [one["restartCount"] for one in pod["status"]["containerStatuses"]] == [0]
 

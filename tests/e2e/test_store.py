@@ -11,6 +11,7 @@ import pytest
 from e2e.kubernetes import kubectl, namespace, remove_namespaces
 from istio_pca.cluster import ClusterSecrets
 from istio_pca.errors import ConfigError, DeniedError, RefusedError
+from istio_pca.kube import Namespace
 from store_laws import SECRET, StoreLaws
 
 NAMESPACE = "store-test"
@@ -26,7 +27,7 @@ def place(cluster: None) -> Iterator[str]:
 @pytest.fixture
 def store(place: str) -> ClusterSecrets:
     kubectl("delete", "secrets", "--all", "-n", place)
-    return ClusterSecrets(place, kubeconfig=os.environ["KUBECONFIG"])
+    return ClusterSecrets(Namespace(place, kubeconfig=os.environ["KUBECONFIG"]))
 
 
 class TestLaws(StoreLaws):
@@ -35,7 +36,7 @@ class TestLaws(StoreLaws):
 
 def test_a_namespace_that_is_not_there(place: str) -> None:
     """It is refused, with the way out; it is not waited for."""
-    nowhere = ClusterSecrets("nowhere", kubeconfig=os.environ["KUBECONFIG"])
+    nowhere = ClusterSecrets(Namespace("nowhere", kubeconfig=os.environ["KUBECONFIG"]))
 
     assert nowhere.read("cacerts") is None
     with pytest.raises(RefusedError) as caught:
@@ -62,7 +63,7 @@ def test_who_may_not(place: str, tmp_path_factory: pytest.TempPathFactory) -> No
     file.write_text(json.dumps(config))
 
     with pytest.raises(DeniedError) as caught:
-        ClusterSecrets(place, kubeconfig=str(file)).read("cacerts")
+        ClusterSecrets(Namespace(place, kubeconfig=str(file))).read("cacerts")
 
     assert f"GET secrets {place}/cacerts" in caught.value.message
     assert token not in repr(caught.value)
@@ -71,4 +72,4 @@ def test_who_may_not(place: str, tmp_path_factory: pytest.TempPathFactory) -> No
 def test_no_cluster(tmp_path_factory: pytest.TempPathFactory) -> None:
     """A kubeconfig that leads nowhere is bad config."""
     with pytest.raises(ConfigError):
-        ClusterSecrets("x", kubeconfig=str(tmp_path_factory.mktemp("none") / "config"))
+        ClusterSecrets(Namespace("x", kubeconfig=str(tmp_path_factory.mktemp("none") / "config")))

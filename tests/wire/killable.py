@@ -21,6 +21,7 @@ from istio_pca.cluster import ClusterSecrets
 from istio_pca.config import duration, parse
 from istio_pca.directory import DirectorySecrets
 from istio_pca.ensure import ensure
+from istio_pca.kube import Namespace
 from istio_pca.pca import AcmPca
 from istio_pca.ports import Clock, SecretStore, World
 from istio_pca.report import StoryLog
@@ -64,7 +65,7 @@ def main() -> None:
     killer = Killer(sys.argv[2] if len(sys.argv) > 2 else "")
     namespace = config.cacerts.namespace
     store: SecretStore = (
-        ClusterSecrets(namespace, kubeconfig=os.environ["KUBECONFIG"])
+        ClusterSecrets(Namespace(namespace, kubeconfig=os.environ["KUBECONFIG"]))
         if sys.argv[1] == "cluster"
         else DirectorySecrets(Path(sys.argv[1]), namespace)
     )
