@@ -1,7 +1,8 @@
 """One namespace of a cluster: connection, one call at a time, and what its errors mean.
 
-The only module that knows the client library. It makes each call once; `ensure` retries. Of the library it uses connection, credentials and transport, and
-plain JSON: the typed models are 57 MB of code that a few kinds of objects do not need (docs/adr/0002).
+The only module that knows the client library. It makes each call once; `ensure` retries. Of the library it uses
+connection, credentials and transport, and plain JSON: the typed models are 57 MB of code that a few kinds of objects
+do not need (docs/adr/0002).
 """
 
 from __future__ import annotations

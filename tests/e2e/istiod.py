@@ -27,13 +27,21 @@ GATE = {
     "env": {"ROOT_CA_DIR": "/etc/cacerts-required"},
 }
 """What NOTES.txt tells to set; tests/e2e/test_install.py compares."""
+PLAIN_ENVOY: Document = {
+    "telemetry": {"enabled": False},
+    "env": {"PILOT_ENABLE_METADATA_EXCHANGE": "false", "PILOT_ENABLE_ALPN_FILTER": "false"},
+}
+"""For a proxy without Istio's own filters."""
 
 
 def install(version: str, values_file: Path, *more: str) -> None:
     helm(version, "upgrade", "--install", "istio-base", str(CHARTS / "base"), "-n", NAMESPACE)
     arguments = ["upgrade", "--install", "istiod", str(CHARTS / "istio-control" / "istio-discovery"), "-n", NAMESPACE]
     for name, value in here().items():
-        arguments += ["--set-json", f"{name}={json.dumps(value)}"]
+        # env by its members: as a whole it would take the place of the gate's
+        parts = {f"env.{key}": one for key, one in value.items()} if name == "env" else {name: value}
+        for path, one in parts.items():
+            arguments += ["--set-json", f"{path}={json.dumps(one)}"]
     helm(version, *arguments, "--values", str(values_file), *more)
 
 
@@ -48,6 +56,7 @@ def here() -> Document:
         "autoscaleEnabled": False,
         "seccompProfile": {"type": "RuntimeDefault"},  # or the namespace's restricted Pod Security shuts istiod out
         "resources": {"requests": {"cpu": "50m", "memory": "128Mi"}},
+        **(PLAIN_ENVOY if os.environ.get("ISTIO_PLAIN_ENVOY") else {}),
     }
 
 

@@ -65,9 +65,8 @@ def test_install(mesh: None, chart: Chart, gate: Path, version: str) -> None:
     assert list(dict.fromkeys(emulated_aws.calls())) == ISSUE
     assert emulated_aws.calls().count("IssueCertificate") == 1
     assert not exists("secret", "cacerts-pending", NAMESPACE)
-    print(
-        f"\n{version} first install: phases {result(RELEASE, NAMESPACE)['phases']}, container {seconds_in_container():.0f} s"
-    )
+    phases, seconds = result(RELEASE, NAMESPACE)["phases"], seconds_in_container()
+    print(f"\n{version} first install: phases {phases}, container {seconds:.0f} s")
     notes = re.search(r"^  volumes:.*?ROOT_CA_DIR: \S+", answer.stdout, re.MULTILINE | re.DOTALL)
     assert notes is not None
     assert yaml.safe_load(notes[0]) == istiod.GATE

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from e2e.conftest import NAMESPACE, RELEASE, Chart
-from e2e.kubernetes import Document, apply, completes, helm, kubectl, run_now
+from e2e.kubernetes import Document, apply, completes, due_now, helm, kubectl, run_now
 
 Use = tuple[str, str, str]
 """Verb, resource, name; a creation has no name for RBAC."""
@@ -69,8 +69,7 @@ def test_no_verb_unused_and_none_missing(mesh: None, chart: Chart, package: Path
     cron = f"{RELEASE}-renewal"
     kubectl("delete", "secret", "cacerts", "-n", NAMESPACE)
     run_now(cron, "anew", NAMESPACE)
-    age = json.dumps({"metadata": {"annotations": {"istio-pca/spec": "of another wish"}}})
-    kubectl("patch", "secret", "cacerts", "-n", NAMESPACE, "--type", "merge", "-p", age)
+    due_now("cacerts", NAMESPACE)
     run_now(cron, "renewed", NAMESPACE)
 
     assert used(audit, since, RELEASE) == allowed(chart, package, RELEASE)
