@@ -2,11 +2,12 @@
 # shellcheck shell=bash
 # The same flags everywhere, so that Go's caches are shared: -trimpath, no symbols, CGO only for the kubelet.
 
-PACKAGES=(buildah containerd runc debootstrap containernetworking-plugins iptables iproute2 conntrack openssl util-linux gcc libc6-dev)
-GO_PARTS=(kube etcd coredns istio helm3 helm4)
+PACKAGES=(buildah containerd runc debootstrap containernetworking-plugins iptables iproute2 conntrack openssl util-linux gcc libc6-dev redis-server git gnupg)
+GO_PARTS=(kube etcd coredns istio helm3 helm4 argo)
 VERSION+=(
   [kube]=1.36.3              # a kubelet from 1.35 on needs failCgroupV1: false on cgroup v1
   [etcd]=v3.6.16 [coredns]=v1.15.0 [helm3]=v3.22.0 [helm4]=v4.3.1
+  [argo]=v3.2.6              # from 3.4 on its engine is a local replace; 3.6 needs Go 1.27
   [istio]=v0.0.0-20260827124520-eed52ebb66ad   # release-1.31; other pseudo-versions pull in modules that are not served
 )
 ISTIO_API=v1.31.4
@@ -63,6 +64,17 @@ recipe_istio() {
   cp -r --no-preserve=mode "$source/manifests/charts" charts
   cp --no-preserve=mode "$source/tools/packaging/common/envoy_bootstrap.json" .
   rm go.mod go.sum
+}
+recipe_argo() {         # one program, which is the part of Argo CD by whose name it is called
+  local version=${VERSION[argo]} module
+  go_module
+  module=$(go mod download -json "github.com/argoproj/argo-cd/v3@$version" | sed -n 's/.*"GoMod": "\(.*\)",/\1/p')
+  sed -nE 's/^(replace)?\s*(\S+) => (\S+) (\S+)$/\2=\3@\4/p' "$module" | while read -r replaced; do go mod edit -replace "$replaced"; done
+  go mod edit -require "github.com/argoproj/argo-cd/v3@$version" -tool github.com/argoproj/argo-cd/v3/cmd
+  go mod tidy
+  go_build argocd github.com/argoproj/argo-cd/v3/cmd
+  cp -r --no-preserve=mode "$(go list -m -f '{{.Dir}}' github.com/argoproj/argo-cd/v3)/manifests/crds" crds
+  rm crds/kustomization.yaml go.mod go.sum
 }
 
 build() {

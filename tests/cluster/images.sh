@@ -104,6 +104,7 @@ inputs() {
   case $1 in
     kube | etcd | coredns | helm3 | helm4) declare -f go_module go_build go_tool ;;
     istio) declare -f go_module go_build; echo $ISTIO_API ;;
+    argo) declare -f go_module go_build ;;
     pause) declare -f store save ;;
     base) declare -f store ;;
     pilot) declare -f store save; place base; place istio ;;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import socket
 import ssl
@@ -68,10 +69,12 @@ def asked(port: int, root: bytes) -> tuple[str, int]:
         socket.create_connection(("127.0.0.1", port), timeout=10) as connection,
         context.wrap_socket(connection, server_hostname=HOST) as tls,
     ):
-        tls.sendall(f"GET / HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n".encode())
-        answer = b"".join(iter(lambda: tls.recv(4096), b""))
+        tls.sendall(f"GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode())
+        answer = http.client.HTTPResponse(tls)
+        answer.begin()
+        text = answer.read().decode()
         served = x509.load_der_x509_certificate(tls.getpeercert(binary_form=True) or b"")
-    return answer.rpartition(b"\r\n\r\n")[2].decode(), served.serial_number
+    return text, served.serial_number
 
 
 class Clients(threading.Thread):
@@ -89,7 +92,7 @@ class Clients(threading.Thread):
             try:
                 answer, serial = asked(self._port, self._root)
                 self.serials.append(serial)
-            except (OSError, ssl.SSLError) as error:
+            except (OSError, http.client.HTTPException) as error:
                 answer = repr(error)
             self.answers.append(answer)
 
@@ -149,7 +152,7 @@ def test_served_and_renewed(ingress: None, chart: Chart, gate: Path) -> None:
 def opens(port: int, root: bytes) -> bool:
     try:
         return asked(port, root)[0] == "open"
-    except (OSError, ssl.SSLError):
+    except (OSError, http.client.HTTPException):
         return False
 
 

@@ -1,0 +1,189 @@
+"""A real Argo CD beside the cluster: application controller, repo server, Redis, and a Git repository on this machine.
+
+No API server and no web interface: an Application is applied by kubectl, and its status tells the rest.
+Source: Argo CD, "Declarative Setup", "Application Specification".
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from e2e.kubernetes import Document, apply, get, kubectl, namespace, run, wait
+
+NAMESPACE = "argocd"
+_REDIS, _REPO_SERVER = 16379, 18081
+
+
+@dataclass(frozen=True)
+class ArgoCD:
+    repository: Path
+    """A Git work tree; what is committed there can be synced."""
+    server: str
+    """The cluster's address, as Applications name it."""
+
+    def commit(self, message: str) -> None:
+        git = ("git", "-C", str(self.repository), "-c", "user.name=test", "-c", "user.email=test@example.com")
+        run(*git, "add", "--all")
+        run(*git, "commit", "--quiet", "--message", message)
+
+    def status(self, application: str) -> Document:
+        status: Document = get("application", application, NAMESPACE).get("status", {})
+        return status
+
+    def refresh(self, application: str) -> None:
+        """Look at Git and at the cluster now; and with automated sync, act on it."""
+        kubectl(
+            "annotate", "application", application, "-n", NAMESPACE, "argocd.argoproj.io/refresh=hard", "--overwrite"
+        )
+
+    def sync(self, application: str) -> None:
+        """What the button does."""
+        wish = {"operation": {"initiatedBy": {"username": "test"}, "sync": {"syncStrategy": {"hook": {}}}}}
+        kubectl("patch", "application", application, "-n", NAMESPACE, "--type", "merge", "-p", json.dumps(wish))
+
+    def finished(self, application: str, after: str = "", phases: tuple[str, ...] = ("Succeeded",)) -> Document:
+        """The sync that was begun after this moment, once it has one of these phases; the moment as in its status."""
+
+        def found() -> Document | None:
+            state: Document = self.status(application).get("operationState", {})
+            over = state.get("phase") in {*phases, "Succeeded", "Failed", "Error"} and state.get("finishedAt")
+            return state if over and state["startedAt"] > after else None
+
+        state = wait(f"the sync of {application}", found, 400)
+        assert state["phase"] in phases, json.dumps(state.get("syncResult", state), indent=1)
+        return state
+
+    def healthy(self, application: str) -> None:
+        def settled() -> bool:
+            status = self.status(application)
+            return (status["sync"]["status"], status["health"]["status"]) == ("Synced", "Healthy")
+
+        wait(f"{application} to be synced and healthy", settled, 400)
+
+
+@contextlib.contextmanager
+def running(folder: Path) -> Iterator[ArgoCD]:
+    """Starts it, and takes it away with all that it knows."""
+    server = _install()
+    repository = folder / "repository"
+    run("git", "init", "--quiet", str(repository))
+    places = {"TMPDIR": folder / "tmp", "HOME": folder / "home", "HELM_CACHE_HOME": folder / "helm"}
+    for place in places.values():
+        place.mkdir()
+    programs = folder / "programs"
+    programs.mkdir()
+    for name in ("argocd-repo-server", "argocd-application-controller"):
+        (programs / name).symlink_to(os.environ["ARGOCD"])  # it is the part that it is called by
+    helm = shutil.which(os.environ.get("HELM3", "helm3"))
+    assert helm is not None
+    (programs / "helm").symlink_to(helm)
+    environment = {
+        **os.environ,
+        **{name: str(place) for name, place in places.items()},
+        "PATH": f"{programs}:{os.environ['PATH']}",
+        "ARGOCD_GPG_ENABLED": "false",
+    }
+    redis = f"127.0.0.1:{_REDIS}"
+    repo_server = ("--port", str(_REPO_SERVER), "--metrics-port", "18084", "--redis", redis, "--disable-tls")
+    controller = ("--kubeconfig", os.environ["KUBECONFIG"], "--namespace", NAMESPACE, "--redis", redis)
+    where = ("--repo-server", f"127.0.0.1:{_REPO_SERVER}", "--repo-server-plaintext", "--metrics-port", "18082")
+    commands = (
+        ("redis-server", "--port", str(_REDIS), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)),
+        ("argocd-repo-server", *repo_server, "--loglevel", "warn"),
+        ("argocd-application-controller", *controller, *where, "--loglevel", "warn"),
+    )
+    with contextlib.ExitStack() as stack:
+        stack.callback(_remove)
+        for command in commands:
+            stack.enter_context(_process(command, environment, folder))
+        yield ArgoCD(repository, server)
+
+
+@contextlib.contextmanager
+def _process(command: tuple[str, ...], environment: dict[str, str], folder: Path) -> Iterator[None]:
+    program = shutil.which(command[0], path=environment["PATH"])
+    assert program, f"{command[0]} is not installed"
+    with (folder / f"{command[0]}.log").open("w") as log:
+        process = subprocess.Popen(
+            [command[0], *command[1:]], executable=program, env=environment, stdout=log, stderr=subprocess.STDOUT
+        )
+        try:
+            yield
+        finally:
+            process.terminate()
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _install() -> str:
+    """Its kinds, its settings, and the cluster that it may change; the cluster's address."""
+    namespace(NAMESPACE)
+    kubectl("apply", "--server-side", "--force-conflicts", "-f", os.environ["ARGOCD_CRDS"])
+    kubectl("wait", "--for=condition=Established", "crd/applications.argoproj.io", "crd/appprojects.argoproj.io")
+    config: Any = yaml.safe_load(kubectl("config", "view", "--minify", "--flatten", "--raw"))
+    (cluster,), (user,) = config["clusters"], config["users"]
+    server: str = cluster["cluster"]["server"]
+    tls = {
+        "caData": cluster["cluster"]["certificate-authority-data"],
+        "certData": user["user"]["client-certificate-data"],
+        "keyData": user["user"]["client-key-data"],
+    }
+    mine = {"app.kubernetes.io/part-of": "argocd"}
+    apply(
+        _own("v1", "ConfigMap", "argocd-cm", mine, data={}),
+        _own("v1", "Secret", "argocd-secret", mine, data={"server.secretkey": _encoded(secrets.token_hex(16))}),
+        _own(
+            "v1",
+            "Secret",
+            "this-cluster",
+            {"argocd.argoproj.io/secret-type": "cluster"},
+            data={
+                "name": _encoded("this-cluster"),
+                "server": _encoded(server),
+                "config": _encoded(json.dumps({"tlsClientConfig": tls})),
+            },
+        ),
+        _own(
+            "argoproj.io/v1alpha1",
+            "AppProject",
+            "default",
+            {},
+            spec={
+                "sourceRepos": ["*"],
+                "destinations": [{"namespace": "*", "server": "*"}],
+                "clusterResourceWhitelist": [{"group": "*", "kind": "*"}],
+            },
+        ),
+    )
+    return server
+
+
+def _own(version: str, kind: str, name: str, labels: dict[str, str], **content: Any) -> Document:
+    metadata = {"name": name, "namespace": NAMESPACE, "labels": labels}
+    return {"apiVersion": version, "kind": kind, "metadata": metadata, **content}
+
+
+def _encoded(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+def _remove() -> None:
+    # without a controller nobody would see to a finalizer
+    kubectl("delete", "application", "--all", "-n", NAMESPACE, "--wait=false")
+    kubectl("delete", "namespace", NAMESPACE, "--timeout=120s")
+    kubectl("delete", "-f", os.environ["ARGOCD_CRDS"], "--ignore-not-found")

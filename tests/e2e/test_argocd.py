@@ -1,0 +1,117 @@
+"""examples/argocd under a real Argo CD: order, repeated syncs, a change of the config, a failure and its reason."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from e2e import argocd, emulated_aws, istiod
+from e2e.argocd import ArgoCD
+from e2e.conftest import NAMESPACE, RELEASE, ROOT, Chart
+from e2e.kubernetes import Document, apply, exists, get, kubectl, namespace, result, secret_data, wait
+
+EXAMPLE = ROOT / "examples" / "argocd" / "application.yaml"
+PLACES = {"istio-pca": ROOT / "chart", "base": istiod.CHARTS / "base"}
+PLACES["istiod"] = istiod.CHARTS / "istio-control" / "istio-discovery"
+
+
+@pytest.fixture
+def argo(mesh: None, tmp_path: Path) -> Iterator[ArgoCD]:
+    if "ARGOCD" not in os.environ:
+        pytest.skip("ARGOCD is not set: there is no Argo CD to start (the node of tests/cluster has one)")
+    namespace("istio-ingress")
+    with argocd.running(tmp_path) as made:
+        for name, place in PLACES.items():
+            shutil.copytree(place, made.repository / name)
+        made.commit("charts")
+        yield made
+
+
+def application(argo: ArgoCD, chart: Chart, **config: Any) -> Document:
+    """The example with its marked lines changed; the charts come from Git, and know this cluster's images."""
+    document: Document = yaml.safe_load(EXAMPLE.read_text())
+    document["spec"]["destination"]["server"] = argo.server
+    for source in document["spec"]["sources"]:
+        name = source.pop("chart")
+        source.update(repoURL=f"file://{argo.repository}", path=name, targetRevision="HEAD")
+        values = source["helm"].setdefault("valuesObject", {})
+        if name == "istio-pca":
+            ours = json.loads(chart.values("rsa-2", **config).read_text())
+            values.update({**ours, "job": values["job"]})
+        elif name == "istiod":
+            here = istiod.here()
+            values.update({**here, "env": {**values["env"], **here.get("env", {})}})
+    return document
+
+
+def created(kind: str, name: str) -> datetime:
+    return datetime.fromisoformat(get(kind, name, NAMESPACE)["metadata"]["creationTimestamp"])
+
+
+def test_example(argo: ArgoCD, chart: Chart) -> None:
+    """One sync brings all in order; the next keeps; a change of the config renews; a broken CA is told."""
+    apply(application(argo, chart))
+    first = argo.finished("mesh")
+    argo.healthy("mesh")
+
+    issued = secret_data("cacerts", NAMESPACE)["ca-cert.pem"]
+    assert created("secret", "cacerts") <= created("deployment", "istiod")
+    assert issued.strip() in b"".join(istiod.workload_certificate())
+    assert not exists("secret", "istio-ca-secret", NAMESPACE)
+    assert "cacerts" not in {one["name"] for one in argo.status("mesh")["resources"]}
+
+    emulated_aws.order("reset")
+    argo.sync("mesh")
+    second = argo.finished("mesh", first["startedAt"])
+    assert result(RELEASE, NAMESPACE)["action"] == "kept"
+    assert emulated_aws.calls() == []
+
+    apply(application(argo, chart, cacerts={"validity": "90d"}))
+    argo.refresh("mesh")
+    third = argo.finished("mesh", second["startedAt"])
+    argo.healthy("mesh")
+    assert result(RELEASE, NAMESPACE)["action"] == "renewed"
+    renewed = secret_data("cacerts", NAMESPACE)
+    assert renewed["ca-cert.pem"] != issued
+
+    emulated_aws.order("status", authority="rsa-2", status="DISABLED")
+    apply(application(argo, chart, cacerts={"validity": "80d"}))
+    argo.refresh("mesh")
+    wait("the sync to fail", lambda: failure(argo, third["startedAt"]), 300)
+    assert "exit code 12" in failure(argo, third["startedAt"])
+    told = kubectl("get", "events", "-n", NAMESPACE, "--field-selector", "reason=AuthorityCannot", "-o", "name")
+    assert told
+    assert secret_data("cacerts", NAMESPACE) == renewed
+
+
+def failure(argo: ArgoCD, after: str) -> str:
+    """What Argo CD says of the hook that failed, in the sync that was begun after this moment."""
+    state = argo.status("mesh").get("operationState", {})
+    if state.get("startedAt", "") <= after:
+        return ""
+    hooks = [one for one in state.get("syncResult", {}).get("resources", []) if one.get("hookPhase") == "Failed"]
+    return " ".join(one["message"] for one in hooks)
+
+
+def test_helm_hook_mode(argo: ArgoCD, chart: Chart) -> None:
+    """The chart's default works too: Argo CD runs the pre-install hook as PreSync, at each sync."""
+    document = application(argo, chart)
+    document["spec"]["sources"] = document["spec"]["sources"][:1]
+    document["spec"]["sources"][0]["helm"]["valuesObject"]["job"] = {"mode": "hook"}
+
+    apply(document)
+    first = argo.finished("mesh")
+    argo.healthy("mesh")
+
+    hooks = [one for one in first["syncResult"]["resources"] if one["kind"] == "Job"]
+    assert [(one["hookType"], one["hookPhase"]) for one in hooks] == [("PreSync", "Succeeded")]
+    assert exists("secret", "cacerts", NAMESPACE)
+    assert exists("cronjob", f"{RELEASE}-renewal", NAMESPACE)
