@@ -57,12 +57,16 @@ def _each(arguments: argparse.Namespace, config: Config) -> int:
     """Do it for every Secret: one that fails does not keep the others from being done."""
     act, _ = EACH[arguments.verb]
     clock = Clock(_now, time.monotonic, time.sleep)
-    deadline = clock.monotonic() + duration(config.retry_for).total_seconds()
+    end = clock.monotonic() + duration(config.retry_for).total_seconds()
     log = _log()
     connect = functools.cache(_connect(config, log))
     codes = []
-    for target in targets(config):
+    *others, last = targets(config)
+    for target in (*others, last):
         log.turn_to(target)
+        # half of what is left of the window, or one that fails would leave nothing for those after it
+        left = max(0.0, end - clock.monotonic())
+        deadline = clock.monotonic() + (left if target is last else left / 2)
         try:
             store, mesh = _place(arguments, target)
             world = World(store, connect, clock, log, deadline, mesh)

@@ -117,7 +117,9 @@ class Namespace:
             case 403 if "because it is being terminated" in text:
                 return RefusedError(text, hint="Wait until the namespace is gone, and create it again.")
             case 403:
-                return DeniedError(text, hint="The Role of the chart allows it: is it, and its RoleBinding, there?")
+                return DeniedError(
+                    text, hint=f"Is the namespace {self.name} there, and in it the chart's Role and RoleBinding?"
+                )
             case 429 | 500 | 502 | 503 | 504 | None | 0:
                 asked = (error.headers or {}).get("Retry-After")
                 return TransientError(text, retry_after=seconds_to_wait(asked))
