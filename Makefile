@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check
 
-.PHONY: help demo test lint unit wire chart emulator e2e audit sbom generated lock clean
+.PHONY: help demo test lint unit wire chart emulator e2e audit sbom package chart-readme generated lock clean
 help:
 	@sed -n 's/^# make/make/p' Makefile
 
@@ -54,6 +54,15 @@ sbom: $(AUDIT)/done.stamp
 	@mkdir -p build
 	$(AUDIT)/cyclonedx-py requirements --output-reproducible --pyproject pyproject.toml --of JSON -o build/sbom.cdx.json requirements/job.txt
 	@echo build/sbom.cdx.json
+
+# the chart as a package, and the same as an OCI layout for a registry
+package: .venv/dev.stamp
+	$(BIN)/python tests/package.py build/package
+
+# after a change of chart/values.yaml (needs Go)
+HELM_DOCS := github.com/norwoodj/helm-docs/cmd/helm-docs@v1.14.2
+chart-readme:
+	CGO_ENABLED=0 go run $(HELM_DOCS) --chart-search-root=chart --log-level=warning
 
 # after a change of job/istio_pca/errors.py, job/istio_pca/config.py or tests/reliability_rows.py
 generated: .venv/dev.stamp

@@ -1,0 +1,71 @@
+"""What is published of the chart: `python tests/package.py FOLDER` makes the package, and an OCI image layout of it.
+
+The layout is what `helm push` would send to a registry; `oras copy --from-oci-layout FOLDER/oci:VERSION …` sends it.
+Source: OCI image layout specification 1.1; Helm, "OCI-based registries".
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tools import tools
+
+CHART = Path(__file__).parent.parent / "chart"
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+CONFIG = "application/vnd.cncf.helm.config.v1+json"
+LAYER = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
+
+
+def package(folder: Path) -> Path:
+    """The chart's archive, in this folder."""
+    helm = [str(tools() / "helm-4.3"), "package", str(CHART), "--destination", str(folder)]
+    subprocess.run(helm, check=True, capture_output=True)
+    (made,) = folder.glob("*.tgz")
+    return made
+
+
+def layout(archive: Path, folder: Path) -> None:
+    """The archive as an OCI image layout, under the chart's version."""
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+
+    def blob(content: bytes, kind: str, **more: Any) -> dict[str, Any]:
+        digest = hashlib.sha256(content).hexdigest()
+        place = folder / "blobs" / "sha256"
+        place.mkdir(parents=True, exist_ok=True)
+        (place / digest).write_bytes(content)
+        return {"mediaType": kind, "digest": f"sha256:{digest}", "size": len(content), **more}
+
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": MANIFEST,
+        "config": blob(json.dumps(chart).encode(), CONFIG),
+        "layers": [blob(archive.read_bytes(), LAYER)],
+        "annotations": {
+            "org.opencontainers.image.title": chart["name"],
+            "org.opencontainers.image.version": chart["version"],
+            "org.opencontainers.image.description": chart["description"],
+            "org.opencontainers.image.source": chart["sources"][0],
+        },
+    }
+    name = {"org.opencontainers.image.ref.name": chart["version"]}
+    index = blob(json.dumps(manifest).encode(), MANIFEST, annotations=name)
+    (folder / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [index]}))
+    (folder / "oci-layout").write_text(json.dumps({"imageLayoutVersion": "1.0.0"}))
+
+
+if __name__ == "__main__":
+    target = Path(sys.argv[1])
+    target.mkdir(parents=True, exist_ok=True)
+    for old in target.glob("*.tgz"):
+        old.unlink()
+    made = package(target)
+    layout(made, target / "oci")
+    print(made)
+    print(target / "oci")
