@@ -134,7 +134,11 @@ def _install() -> str:
     """Its kinds, its settings, and the cluster that it may change; the cluster's address."""
     namespace(NAMESPACE)
     kubectl("apply", "--server-side", "--force-conflicts", "-f", os.environ["ARGOCD_CRDS"])
-    kubectl("wait", "--for=condition=Established", "crd/applications.argoproj.io", "crd/appprojects.argoproj.io")
+    kinds = ("crd/applications.argoproj.io", "crd/appprojects.argoproj.io")
+    # until the API server has looked at a new kind it has no condition, and kubectl wait takes that for an error
+    wait(
+        "the kinds", lambda: run("kubectl", "wait", "--for=condition=Established", *kinds, check=False).returncode == 0
+    )
     config: Any = yaml.safe_load(kubectl("config", "view", "--minify", "--flatten", "--raw"))
     (cluster,), (user,) = config["clusters"], config["users"]
     server: str = cluster["cluster"]["server"]
