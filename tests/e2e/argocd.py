@@ -48,22 +48,21 @@ class ArgoCD:
             "annotate", "application", application, "-n", NAMESPACE, "argocd.argoproj.io/refresh=hard", "--overwrite"
         )
 
-    def sync(self, application: str) -> None:
-        """What the button does."""
-        wish = {"operation": {"initiatedBy": {"username": "test"}, "sync": {"syncStrategy": {"hook": {}}}}}
+    def sync(self, application: str, who: str) -> Document:
+        """What the button does, pressed by this user; how it ended."""
+        wish = {"operation": {"initiatedBy": {"username": who}, "sync": {"syncStrategy": {"hook": {}}}}}
         kubectl("patch", "application", application, "-n", NAMESPACE, "--type", "merge", "-p", json.dumps(wish))
+        return self.finished(application, who)
 
-    def finished(self, application: str, after: str = "", phases: tuple[str, ...] = ("Succeeded",)) -> Document:
-        """The sync that was begun after this moment, once it has one of these phases; the moment as in its status."""
+    def finished(self, application: str, who: str = "") -> Document:
+        """The first sync that is over; with a user, the one that this user asked for."""
 
         def found() -> Document | None:
             state: Document = self.status(application).get("operationState", {})
-            over = state.get("phase") in {*phases, "Succeeded", "Failed", "Error"} and state.get("finishedAt")
-            return state if over and state["startedAt"] > after else None
+            asked = state.get("operation", {}).get("initiatedBy", {}).get("username", "")
+            return state if state.get("finishedAt") and who in {"", asked} else None
 
-        state = wait(f"the sync of {application}", found, 400)
-        assert state["phase"] in phases, json.dumps(state.get("syncResult", state), indent=1)
-        return state
+        return wait(f"the sync of {application}", found, 400)
 
     def healthy(self, application: str) -> None:
         def settled() -> bool:

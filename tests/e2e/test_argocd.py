@@ -59,7 +59,6 @@ def created(kind: str, name: str) -> datetime:
 def test_example(argo: ArgoCD, chart: Chart) -> None:
     """One sync brings all in order; the next keeps; a change of the config renews; a broken CA is told."""
     apply(application(argo, chart))
-    first = argo.finished("mesh")
     argo.healthy("mesh")
 
     issued = secret_data("cacerts", NAMESPACE)["ca-cert.pem"]
@@ -69,34 +68,28 @@ def test_example(argo: ArgoCD, chart: Chart) -> None:
     assert "cacerts" not in {one["name"] for one in argo.status("mesh")["resources"]}
 
     emulated_aws.order("reset")
-    argo.sync("mesh")
-    second = argo.finished("mesh", first["startedAt"])
+    assert argo.sync("mesh", "again")["phase"] == "Succeeded"
     assert result(RELEASE, NAMESPACE)["action"] == "kept"
     assert emulated_aws.calls() == []
 
     apply(application(argo, chart, cacerts={"validity": "90d"}))
     argo.refresh("mesh")
-    third = argo.finished("mesh", second["startedAt"])
+    wait("the change to be synced by itself", lambda: secret_data("cacerts", NAMESPACE)["ca-cert.pem"] != issued, 300)
     argo.healthy("mesh")
-    assert result(RELEASE, NAMESPACE)["action"] == "renewed"
     renewed = secret_data("cacerts", NAMESPACE)
-    assert renewed["ca-cert.pem"] != issued
 
     emulated_aws.order("status", authority="rsa-2", status="DISABLED")
     apply(application(argo, chart, cacerts={"validity": "80d"}))
     argo.refresh("mesh")
-    wait("the sync to fail", lambda: failure(argo, third["startedAt"]), 300)
-    assert "exit code 12" in failure(argo, third["startedAt"])
+    assert "exit code 12" in wait("the sync to fail", lambda: failure(argo), 300)
     told = kubectl("get", "events", "-n", NAMESPACE, "--field-selector", "reason=AuthorityCannot", "-o", "name")
     assert told
     assert secret_data("cacerts", NAMESPACE) == renewed
 
 
-def failure(argo: ArgoCD, after: str) -> str:
-    """What Argo CD says of the hook that failed, in the sync that was begun after this moment."""
+def failure(argo: ArgoCD) -> str:
+    """What Argo CD says of the hook that failed, if one did."""
     state = argo.status("mesh").get("operationState", {})
-    if state.get("startedAt", "") <= after:
-        return ""
     hooks = [one for one in state.get("syncResult", {}).get("resources", []) if one.get("hookPhase") == "Failed"]
     return " ".join(one["message"] for one in hooks)
 
