@@ -67,7 +67,7 @@ class ArgoCD:
     def healthy(self, application: str) -> None:
         def settled() -> bool:
             status = self.status(application)
-            return (status["sync"]["status"], status["health"]["status"]) == ("Synced", "Healthy")
+            return [status.get(part, {}).get("status") for part in ("sync", "health")] == ["Synced", "Healthy"]
 
         wait(f"{application} to be synced and healthy", settled, 400)
 
