@@ -20,7 +20,7 @@ POLL_LONGEST: Final = 3.0
 def retrying(world: World) -> tenacity.Retrying:
     """The one retry policy: what passes is retried with jitter, until the deadline of all calls together."""
     polling = tenacity.wait_exponential(multiplier=POLL_FIRST, exp_base=1.3, max=POLL_LONGEST)
-    backing_off = tenacity.wait_random_exponential(multiplier=0.5, max=20)
+    backing_off = tenacity.wait_random_exponential(multiplier=0.5, max=6)
 
     def error(state: tenacity.RetryCallState) -> BaseException | None:
         return state.outcome.exception() if state.outcome else None

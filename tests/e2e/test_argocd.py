@@ -68,7 +68,10 @@ def test_example(argo: ArgoCD, chart: Chart) -> None:
     assert "cacerts" not in {one["name"] for one in argo.status("mesh")["resources"]}
 
     emulated_aws.order("reset")
-    assert argo.sync("mesh", "again")["phase"] == "Succeeded"
+    again = argo.sync("mesh", "again")
+    assert [one["hookPhase"] for one in again["syncResult"]["resources"] if one["kind"] == "Job"] == ["Succeeded"], (
+        again
+    )
     assert result(RELEASE, NAMESPACE)["action"] == "kept"
     assert emulated_aws.calls() == []
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import botocore.awsrequest
+import botocore.exceptions
 import yaml
 
 from fleet.memory import MemorySecrets
@@ -76,7 +77,7 @@ class Authority:
         headers.setdefault("host", request.url.split("/")[2])
         reply = self._gateway.reply(HttpRequest("POST", "/", headers, request.body))
         if reply.lost:
-            raise ConnectionResetError
+            raise botocore.exceptions.ConnectionClosedError(endpoint_url=request.url)
         answer = botocore.awsrequest.AWSResponse(
             request.url, reply.status, {"content-type": reply.content_type}, io.BytesIO()
         )

@@ -103,6 +103,17 @@ class Authority:
         self._status = status
         self.changed_at = now.replace(microsecond=0)
 
+    def renew(self, now: datetime) -> None:
+        """A new certificate for the same key, from the CA above, as long as the first; of a subordinate CA only."""
+        *above, own = self.levels
+        names = Subject(own.certificate.subject, own.key.public_key())
+        signing = keys.default_signing_algorithm(above[-1].key_algorithm)
+        template = templates.subordinate(self.spec.own_path_length)
+        end = min(now + timedelta(days=self.spec.validity_days), above[-1].certificate.not_valid_after_utc)
+        certificate = above[-1].sign(names, Order(template, signing, now - BACKDATED, end))
+        with self._lock:
+            self._levels = (*above, Level(own.key_algorithm, own.key, certificate))
+
     def path_length(self) -> int | None:
         constraints = self.signer.certificate.extensions.get_extension_for_class(x509.BasicConstraints)
         return constraints.value.path_length
