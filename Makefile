@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check
 
-.PHONY: help demo test lint unit wire chart emulator e2e audit sbom package chart-readme generated lock clean
+.PHONY: help demo test lint unit wire chart emulator fleet bench e2e audit sbom package chart-readme generated lock clean
 help:
 	@sed -n 's/^# make/make/p' Makefile
 
@@ -25,7 +25,7 @@ demo: .venv/demo.stamp
 	@PYTHONPATH=job:tests $(BIN)/python tests/demo.py
 
 test: lint
-	$(BIN)/pytest tests/unit tests/emulator tests/wire tests/chart -q
+	$(BIN)/pytest tests/unit tests/emulator tests/wire tests/fleet tests/chart -q
 
 lint: .venv/dev.stamp
 	$(BIN)/ruff check .
@@ -36,6 +36,14 @@ lint: .venv/dev.stamp
 
 unit wire chart emulator: .venv/dev.stamp
 	$(BIN)/pytest tests/$@ -q
+
+# a thousand clusters, ten thousand, and a year, in simulated time: some minutes
+fleet: .venv/dev.stamp
+	PYTHONPATH=tests $(BIN)/python -m fleet build/fleet.json
+
+# what a run costs, by phase and against its peers
+bench: .venv/dev.stamp
+	PYTHONPATH=tests $(BIN)/python -m bench build
 
 e2e: .venv/dev.stamp
 	tests/cluster/e2e
