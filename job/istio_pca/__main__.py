@@ -70,7 +70,7 @@ def _each(arguments: argparse.Namespace, config: Config) -> int:
         try:
             store, mesh = _place(arguments, target)
             world = World(store, connect, clock, log, deadline, mesh)
-            codes.append(_show(arguments, act(Task(target, world, log))))
+            codes.append(_show(arguments, act(Task(target, world, log, colour=sys.stdout.isatty()))))
         except IstioPcaError as error:
             codes.append(_failed(log, error))
     # as long as a repetition may help one of them, another Pod is worth it
@@ -81,7 +81,14 @@ def _policy(arguments: argparse.Namespace, config: Config) -> int:
     namespace = config.cacerts.namespace
     accounts = arguments.service_account or [f"{namespace}/{name}" for name in policy.SERVICE_ACCOUNTS]
     documents = policy.documents(config, arguments.oidc_provider or policy.PROVIDER, accounts)
-    text = "\n\n".join(f"{name}\n{json.dumps(document, indent=2)}" for name, document in documents.items())
+    match arguments.format:
+        case "hcl":
+            text = policy.as_hcl(documents)
+        case "cloudformation":
+            documents = policy.as_cloudformation(documents)
+            text = json.dumps(documents, indent=2)
+        case _:
+            text = "\n\n".join(f"{name}\n{json.dumps(one, indent=2)}" for name, one in documents.items())
     return _show(arguments, Answer(text, documents))
 
 

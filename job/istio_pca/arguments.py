@@ -52,6 +52,12 @@ def _of_policy(parser: argparse.ArgumentParser) -> None:
         help="the IAM OIDC provider of the cluster (default: to be filled in)",
     )
     parser.add_argument(
+        "--format",
+        choices=("json", "hcl", "cloudformation"),
+        default="json",
+        help="json: the documents; hcl: locals for Terraform; cloudformation: a fragment with the role",
+    )
+    parser.add_argument(
         "--service-account",
         metavar="NAMESPACE/NAME",
         action="append",

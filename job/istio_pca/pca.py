@@ -7,6 +7,7 @@ Source: AWS Private CA API Reference.
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC
@@ -111,9 +112,14 @@ def _session(region: str, **credentials: str) -> boto3.Session:
     return boto3.Session(botocore_session=core, region_name=region, **credentials)
 
 
+def _session_name(config: Config) -> str:
+    """CloudTrail shows it: which cluster. At most 64 of the characters that STS takes."""
+    return re.sub(r"[^\w+=,.@-]", "-", f"istio-pca-{config.cluster_name}", flags=re.ASCII)[:64].rstrip("-")
+
+
 def _assumed(session: boto3.Session, config: Config) -> boto3.Session:
     with translated("sts:AssumeRole", config.role_arn):
-        answer = session.client("sts").assume_role(RoleArn=config.role_arn, RoleSessionName="istio-pca")
+        answer = session.client("sts").assume_role(RoleArn=config.role_arn, RoleSessionName=_session_name(config))
         given = answer["Credentials"]
         return _session(
             config.region,

@@ -6,7 +6,8 @@ IAM User Guide, "Roles for OpenID Connect".
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from istio_pca.authority import template_arn
@@ -34,6 +35,21 @@ def documents(config: Config, provider: str, service_accounts: Sequence[str]) ->
     if provider != PROVIDER and account != _account(config.certificate_authority_arn) and not config.role_arn:
         made["share"] = _share(config, account)
     return made
+
+
+def as_hcl(made: Mapping[str, Document]) -> str:
+    """For Terraform: locals, each the JSON of one document (an HCL expression may be written as JSON)."""
+    body = "\n".join(f"  istio_pca_{name} = jsonencode({json.dumps(one, indent=2)})" for name, one in made.items())
+    return f"locals {{\n{body}\n}}"
+
+
+def as_cloudformation(made: Mapping[str, Document]) -> Document:
+    """A fragment with the role. The share is another account's, and CloudFormation has no type for a CA's policy."""
+    # where a role of the CA's account is assumed, that one has the permissions
+    name = "assume" if "assume" in made else "permissions"
+    inline = [{"PolicyName": f"istio-pca-{name}", "PolicyDocument": made[name]}]
+    role = {"AssumeRolePolicyDocument": made["trust"], "Policies": inline}
+    return {"Resources": {"IstioPcaRole": {"Type": "AWS::IAM::Role", "Properties": role}}}
 
 
 def permissions(config: Config) -> Document:

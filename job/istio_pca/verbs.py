@@ -18,8 +18,9 @@ from istio_pca.ensure import ensure, present, preview
 from istio_pca.errors import AuthorityError, IstioPcaError, RefusedError
 from istio_pca.plan import Refuse, renew_at
 from istio_pca.ports import Announcement, World
-from istio_pca.proof import Proof
+from istio_pca.proof import NOBODY, Proof, proven
 from istio_pca.report import StoryLog
+from istio_pca.status import Status
 from istio_pca.target import Target
 
 
@@ -30,6 +31,8 @@ class Task:
     target: Target
     world: World
     log: StoryLog
+    colour: bool = False
+    """Whether people see it on a terminal."""
 
 
 @dataclass(frozen=True)
@@ -153,9 +156,25 @@ def to_verify(task: Task) -> Answer:
     )
 
 
+def to_status(task: Task) -> Answer:
+    """What `verify` checks, what istiod serves now, and when it is due: health by the exit code."""
+    target, world = task.target, task.world
+    found = present(target, world)
+    if found is None:
+        raise AuthorityError(f"there is no Secret {target}", hint="Run `istio-pca ensure`, or the Job of the chart.")
+    now = world.clock.now()
+    bundle, defects = judged(read(found.data, target.layout), now, target.dns_names)
+    asked = bundle and world.mesh and target.signs_workloads
+    proof = proven(bundle, world.mesh, world, window=0) if asked and bundle and world.mesh else NOBODY
+    status = Status(target, found, bundle, defects, proof, now)
+    code = 0 if status.health == "good" else AuthorityError.exit_code
+    return Answer(status.text(colour=task.colour), status.document(), code)
+
+
 EACH: Mapping[str, tuple[Callable[[Task], Answer], str]] = {
     "ensure": (to_ensure, "Make the Secrets match the config: keep, issue, resume or renew."),
     "plan": (to_plan, "Say what ensure would do and why; change nothing."),
+    "status": (to_status, "Show at a glance what is there, until when, and what istiod serves."),
     "verify": (to_verify, "Check the Secrets that are there: key, chain, and a certificate under it."),
 }
 """What is done for each Secret of the config, with its help."""

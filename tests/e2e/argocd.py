@@ -50,8 +50,11 @@ class ArgoCD:
 
     def sync(self, application: str, who: str) -> Document:
         """What the button does, pressed by this user; how it ended."""
-        wish = {"operation": {"initiatedBy": {"username": who}, "sync": {"syncStrategy": {"hook": {}}}}}
-        kubectl("patch", "application", application, "-n", NAMESPACE, "--type", "merge", "-p", json.dumps(wish))
+        wish = {"initiatedBy": {"username": who}, "sync": {"syncStrategy": {"hook": {}}}}
+        patch = json.dumps([{"op": "add", "path": "/operation", "value": wish}])
+        # one at a time: what it heals by itself is under way for a while after the first sync
+        wait("it to be idle", lambda: "operation" not in get("application", application, NAMESPACE))
+        kubectl("patch", "application", application, "-n", NAMESPACE, "--type", "json", "-p", patch)
         return self.finished(application, who)
 
     def finished(self, application: str, who: str = "") -> Document:

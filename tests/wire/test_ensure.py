@@ -215,6 +215,36 @@ def test_verify_without_a_secret(cli: Cli, emulator: Emulator) -> None:
     assert cli.failure("verify", **config(emulator))["exitCode"] == 12
 
 
+def test_status(cli: Cli, emulator: Emulator) -> None:
+    """What is there, from whom, until when; good, and late when it is due for longer than a CronJob takes."""
+    day = 24 * 3600
+    wish = config(emulator, cacerts={"validity": f"{40 * day}s"})
+    issued = cli.result("ensure", **wish)
+
+    status = cli.result("status", **wish)
+    late = cli.run("status", "--output", "json", config=config(emulator, cacerts={"renewBefore": f"{364 * day}s"}))
+
+    assert (status["health"], status["certificateArn"]) == ("good", issued["certificateArn"])
+    assert (status["notAfter"], status["renewAfter"]) == (issued["notAfter"], issued["renewAfter"])
+    assert (status["daysLeft"], status["istiodConfirmed"], len(status["chain"])) == (39, None, 3)
+    assert late.returncode == 0  # of a life of 40 days 364 cannot be left: a third holds
+    text = cli.run("status", config=wish).stdout
+    assert "39 days left" in text
+    assert "\033" not in text
+
+
+def test_status_of_what_is_bad(cli: Cli, emulator: Emulator) -> None:
+    """Damage and absence are told by the exit code too, for who watches."""
+    assert cli.failure("status", **config(emulator))["exitCode"] == 12
+    cli.result("ensure", **config(emulator))
+    chain = cli.secrets / "cacerts" / "cert-chain.pem"
+    chain.write_bytes((cli.secrets / "cacerts" / "root-cert.pem").read_bytes())
+
+    answer = cli.run("status", "--output", "json", config=config(emulator))
+
+    assert (answer.returncode, json.loads(answer.stdout)["health"]) == (12, "bad")
+
+
 def disown(cli: Cli, kind: str = "Opaque") -> None:
     """Make the Secret one that somebody else made."""
     notes = next(cli.secrets.glob(".cacerts.*/notes.json"))

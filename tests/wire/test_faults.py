@@ -171,4 +171,4 @@ def test_role_in_the_authoritys_account(wheel: Path, tmp_path: Path) -> None:
         Cli(wheel, tmp_path, emulator.environment()).result("ensure", **config(emulator, roleArn=arn))
         principals = {request.principal for request in emulator.requests if request.service == "acm-pca"}
 
-    assert principals == {"arn:aws:sts::111122223333:assumed-role/ca/istio-pca"}
+    assert principals == {"arn:aws:sts::111122223333:assumed-role/ca/istio-pca-blue"}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import json
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +105,42 @@ def test_printed_share(cli: Cli) -> None:
     assert shared["Statement"][1]["Condition"]["StringEquals"]["acm-pca:TemplateArn"].endswith("PathLen0/V1")
     assert "share" not in assumed
     assert assumed["assume"]["Statement"] == [{"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": role}]
+
+
+def test_printed_for_cloudformation(cli: Cli) -> None:
+    """A role with the trust and the permissions; with `roleArn`, of the cluster's account, to assume that one."""
+    elsewhere = ("--oidc-provider", provider("444455556666"))
+    documents = printed(cli, *elsewhere, certificateAuthorityArn=ARN)
+    formatted = ("--format", "cloudformation")
+    role = "arn:aws-us-gov:iam::111122223333:role/ca"
+
+    made = printed(cli, *elsewhere, *formatted, certificateAuthorityArn=ARN)["Resources"]["IstioPcaRole"]
+    assuming = printed(cli, *elsewhere, *formatted, certificateAuthorityArn=ARN, roleArn=role)
+
+    (inline,) = made["Properties"]["Policies"]
+    assert made["Properties"]["AssumeRolePolicyDocument"] == documents["trust"]
+    assert inline["PolicyDocument"] == documents["permissions"]
+    (inline,) = assuming["Resources"]["IstioPcaRole"]["Properties"]["Policies"]
+    assert inline["PolicyDocument"]["Statement"][0]["Action"] == "sts:AssumeRole"
+
+
+def test_printed_for_terraform(cli: Cli, tmp_path: Path) -> None:
+    """Terraform itself reads the locals, and gives back the documents."""
+    terraform = shutil.which("terraform") or shutil.which("tofu")
+    if terraform is None:
+        pytest.skip("neither terraform nor tofu is installed, and no package registry has them")
+    wish = json.dumps({"certificateAuthorityArn": ARN})
+    (tmp_path / "main.tf").write_text(cli.run("policy", "--format", "hcl", config=wish).stdout)
+
+    answer = subprocess.run(
+        [terraform, f"-chdir={tmp_path}", "console"],
+        input="local.istio_pca_permissions",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert json.loads(json.loads(answer.stdout)) == printed(cli, certificateAuthorityArn=ARN)["permissions"]
 
 
 def test_bad_provider(cli: Cli) -> None:
