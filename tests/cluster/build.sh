@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 # The same flags everywhere, so that Go's caches are shared: -trimpath, no symbols, CGO only for the kubelet.
 
-PACKAGES=(buildah containerd runc debootstrap containernetworking-plugins iptables iproute2 conntrack openssl util-linux gcc libc6-dev redis-server git gnupg)
+PACKAGES=(buildah containerd runc debootstrap containernetworking-plugins iptables iproute2 conntrack openssl util-linux gcc libc6-dev redis-server git gnupg curl)
 GO_PARTS=(kube etcd coredns istio helm3 helm4 argo)
 VERSION+=(
   [kube]=1.36.3              # a kubelet from 1.35 on needs failCgroupV1: false on cgroup v1
