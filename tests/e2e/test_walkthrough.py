@@ -18,7 +18,7 @@ BLOCKS = re.findall(r"^```sh\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 SHELL = """
 set -euo pipefail
 istio-pca() {{ "{python}" -m istio_pca "$@"; }}
-# the same charts from this checkout and this Istio, with what this cluster needs; nothing else is other than in the text
+# the charts of this checkout and of this Istio, with what this cluster needs; all else is as in the text
 helm() {{
   local arguments=() one
   for one in "$@"; do

@@ -20,7 +20,7 @@ SCENARIOS: dict[str, Callable[[], Any]] = {
     "1,000 at once, half of the replies lost": lambda: scenarios.half_lost(1000),
     "1,000 at once, ten minutes of outage": lambda: scenarios.outage(1000),
     "1,000, renewed over a day": lambda: scenarios.renewal_day(1000),
-    "10,000 at once": lambda: scenarios.cold_start(10_000),
+    "10,000 over ten minutes": lambda: scenarios.cold_start(10_000, spread=600.0),
     "10,000, renewed over a day": lambda: scenarios.renewal_day(10_000),
     "one, a year": scenarios.year,
 }

@@ -29,10 +29,10 @@ def bound(clusters: int) -> float:
     return max((clusters - AWS_QUOTAS[name]) / AWS_QUOTAS[name] for name in used)
 
 
-def cold_start(clusters: int) -> Report:
-    """All at one instant, as after a fleet-wide sync."""
+def cold_start(clusters: int, spread: float = 0.0) -> Report:
+    """All at one instant, as after a fleet-wide sync; or evenly over so many seconds."""
     authority = Authority(Simulation())
-    return run(authority, fleet_of(clusters, authority))
+    return run(authority, fleet_of(clusters, authority), spread)
 
 
 def renewal_day(clusters: int) -> Report:
