@@ -488,3 +488,15 @@ def test_gateways_schemas(render: Render, kubernetes: str) -> None:
     """Every object is one of Kubernetes'."""
     for one in render({"config": {"gateways": GATEWAYS}}):
         kubernetes_validate.validate(one, kubernetes, strict=True)
+
+
+def test_monitoring(render: Render) -> None:
+    """Off by default; when on, a rule and a dashboard with the labels by which others find them."""
+    on = {"prometheusRule": {"enabled": True}, "dashboard": {"enabled": True}}
+    objects = render({"monitoring": on})
+    board = only([one for one in objects if one["kind"] == "ConfigMap"], "ConfigMap")
+
+    assert {"PrometheusRule", "ConfigMap"} & {one["kind"] for one in render()} == set()
+    assert len(only(objects, "PrometheusRule")["spec"]["groups"][0]["rules"]) == 4
+    assert board["metadata"]["labels"]["grafana_dashboard"] == "1"
+    assert json.loads(board["data"]["istio-pca.json"])["uid"] == "istio-pca"

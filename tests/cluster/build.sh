@@ -77,6 +77,13 @@ recipe_argo() {         # one program, which is the part of Argo CD by whose nam
   rm crds/kustomization.yaml go.mod go.sum
 }
 
+recipe_promtool() {     # out of Debian's package, which is not installed: it would start a server
+  apt-get -qq download prometheus || { apt-get -qq update && apt-get -qq download prometheus; }
+  dpkg-deb -x prometheus_*.deb root
+  mkdir bin && mv root/usr/bin/promtool bin/
+  rm -rf root ./*.deb
+}
+
 build() {
   install_packages
   tidy_parts
@@ -85,4 +92,5 @@ build() {
     [[ -d $(place "$part") ]] || check_go
     make_part "$part"
   done
+  make_part promtool
 }

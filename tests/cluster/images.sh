@@ -106,6 +106,7 @@ inputs() {
     istio) declare -f go_module go_build; echo $ISTIO_API ;;
     argo) declare -f go_module go_build ;;
     pause) declare -f store save ;;
+    promtool) ;;
     base) declare -f store ;;
     pilot) declare -f store save; place base; place istio ;;
     proxy) declare -f store save; place istio; cat "$ROOT/requirements/envoy.txt" ;;
