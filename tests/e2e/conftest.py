@@ -16,6 +16,8 @@ from e2e.kubernetes import Document, exists, helm, kubectl, namespace, remove_na
 ROOT = Path(__file__).parents[2]
 RELEASE = "istio-pca"
 NAMESPACE = istiod.NAMESPACE
+ELSEWHERE = "platform"
+"""A namespace for a release that is not in istio-system."""
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -28,8 +30,9 @@ def cluster() -> None:
 
 @pytest.fixture(scope="session")
 def aws(cluster: None) -> Iterator[None]:
-    """The emulated AWS, which trusts the two ServiceAccounts of the release."""
-    emulated_aws.install(f"{NAMESPACE}/{RELEASE}", f"{NAMESPACE}/{RELEASE}-renewal")
+    """The emulated AWS, which trusts the two ServiceAccounts of the release, also where it is in another namespace."""
+    accounts = (RELEASE, f"{RELEASE}-renewal")
+    emulated_aws.install(*(f"{space}/{account}" for space in (NAMESPACE, ELSEWHERE) for account in accounts))
     yield
     remove_namespaces(emulated_aws.NAMESPACE)
 

@@ -34,12 +34,13 @@ PLAIN_ENVOY: Document = {
 """For a proxy without Istio's own filters."""
 
 
-def install(version: str, values_file: Path, *more: str) -> None:
+def install(version: str, values_file: Path, *more: str, name: str = "istiod") -> None:
+    """Its CRDs, and a control plane; with another name beside the first."""
     helm(version, "upgrade", "--install", "istio-base", str(CHARTS / "base"), "-n", NAMESPACE)
-    arguments = ["upgrade", "--install", "istiod", str(CHARTS / "istio-control" / "istio-discovery"), "-n", NAMESPACE]
-    for name, value in here().items():
+    arguments = ["upgrade", "--install", name, str(CHARTS / "istio-control" / "istio-discovery"), "-n", NAMESPACE]
+    for key, value in here().items():
         # env by its members: as a whole it would take the place of the gate's
-        parts = {f"env.{key}": one for key, one in value.items()} if name == "env" else {name: value}
+        parts = {f"env.{key}": one for key, one in value.items()} if key == "env" else {key: value}
         for path, one in parts.items():
             arguments += ["--set-json", f"{path}={json.dumps(one)}"]
     helm(version, *arguments, "--values", str(values_file), *more)
@@ -60,8 +61,8 @@ def here() -> Document:
     }
 
 
-def ready(timeout: str = "180s") -> None:
-    kubectl("rollout", "status", "deployment/istiod", "-n", NAMESPACE, f"--timeout={timeout}")
+def ready(timeout: str = "180s", name: str = "istiod") -> None:
+    kubectl("rollout", "status", f"deployment/{name}", "-n", NAMESPACE, f"--timeout={timeout}")
 
 
 def remove(version: str) -> None:

@@ -10,8 +10,20 @@ import pytest
 import yaml
 
 from e2e import emulated_aws, istiod
-from e2e.conftest import NAMESPACE, RELEASE, ROOT, Chart
-from e2e.kubernetes import completes, exists, get, helm, kubectl, secret_data
+from e2e.conftest import ELSEWHERE, NAMESPACE, RELEASE, ROOT, Chart
+from e2e.kubernetes import (
+    completes,
+    due_now,
+    exists,
+    get,
+    helm,
+    kubectl,
+    namespace,
+    remove_namespaces,
+    result,
+    run_now,
+    secret_data,
+)
 
 UMBRELLA = ROOT / "examples" / "umbrella"
 
@@ -84,3 +96,73 @@ def test_switched_off(mesh: None, umbrella: tuple[Path, list[str]]) -> None:
 
     labels = [(one["metadata"].get("labels") or {}) for one in yaml.safe_load_all(rendered) if one]
     assert [one for one in labels if one.get("app.kubernetes.io/name") == "istio-pca"] == []
+
+
+def test_rollback(mesh: None, chart: Chart) -> None:
+    """`helm rollback` issues nothing: the CA is not a part of the release's history."""
+    chart.install("helm4")
+    chart.upgrade("helm4", cacerts={"validity": "90d"})
+    before = secret_data("cacerts", NAMESPACE)
+    emulated_aws.order("reset")
+
+    helm("helm4", "rollback", RELEASE, "1", "-n", NAMESPACE)
+
+    assert secret_data("cacerts", NAMESPACE) == before
+    assert emulated_aws.calls() == []
+
+
+@pytest.mark.parametrize(("version", "flag"), [("helm3", "--atomic"), ("helm4", "--rollback-on-failure")])
+def test_rolled_back_by_itself(mesh: None, chart: Chart, package: Path, version: str, flag: str) -> None:
+    """An install that fails leaves no release, and says why; the same command succeeds after the repair."""
+    emulated_aws.order("status", authority="rsa-2", status="DISABLED")
+    arguments = ("install", RELEASE, str(package), "-n", NAMESPACE, "--values", str(chart.values("rsa-2")), flag)
+
+    failed = helm(version, *arguments, check=False)
+
+    assert failed.returncode != 0
+    assert "is DISABLED, not ACTIVE" in failed.stdout + failed.stderr
+    assert RELEASE not in helm(version, "list", "--all-namespaces", "--short").stdout.split()
+    emulated_aws.order("status", authority="rsa-2", status="ACTIVE")
+    helm(version, *arguments)
+    assert exists("secret", "cacerts", NAMESPACE)
+
+
+def test_a_release_in_another_namespace(mesh: None, chart: Chart, package: Path) -> None:
+    """The Job is where the release is; the Secret, and what may be done to it, where istiod is."""
+    namespace(ELSEWHERE, **{"pod-security.kubernetes.io/enforce": "restricted"})
+    try:
+        values = str(chart.values("rsa-2"))
+        helm("helm4", "install", RELEASE, str(package), "-n", ELSEWHERE, "--values", values)
+        issued = secret_data("cacerts", NAMESPACE)
+        run_now(f"{RELEASE}-renewal", "now", ELSEWHERE)
+
+        assert result("now", ELSEWHERE)["action"] == "kept"
+        assert secret_data("cacerts", NAMESPACE) == issued
+        assert not exists("secret", "cacerts", ELSEWHERE)
+        assert helm("helm4", "test", RELEASE, "-n", ELSEWHERE).returncode == 0
+    finally:
+        helm("helm4", "uninstall", RELEASE, "-n", ELSEWHERE, check=False)
+        remove_namespaces(ELSEWHERE)
+
+
+def test_two_revisions(mesh: None, chart: Chart, gate: Path) -> None:
+    """Two istiods beside each other sign under the one intermediate, and both are asked after a renewal."""
+    chart.install("helm4")
+    istiod.install("helm4", gate)
+    istiod.install("helm4", gate, "--set", "revision=canary", name="istiod-canary")
+    try:
+        istiod.ready()
+        istiod.ready(name="istiod-canary")
+        due_now("cacerts", NAMESPACE)
+        run_now(f"{RELEASE}-renewal", "renew", NAMESPACE)
+        intermediate = secret_data("cacerts", NAMESPACE)["ca-cert.pem"].strip()
+
+        assert result("renew", NAMESPACE)["istiodConfirmed"] is True
+        for name in ("istiod", "istiod-canary"):
+            assert intermediate in b"".join(istiod.workload_certificate(target=f"deployment/{name}"))
+        told = kubectl(
+            "get", "events", "-n", NAMESPACE, "--field-selector", "reason=Renewed", "-o", "jsonpath={..message}"
+        )
+        assert "confirmed by 2 istiod" in told
+    finally:
+        helm("helm4", "uninstall", "istiod-canary", "-n", NAMESPACE, "--wait", check=False)

@@ -172,3 +172,19 @@ def test_role_in_the_authoritys_account(wheel: Path, tmp_path: Path) -> None:
         principals = {request.principal for request in emulator.requests if request.service == "acm-pca"}
 
     assert principals == {"arn:aws:sts::111122223333:assumed-role/ca/istio-pca-blue"}
+
+
+@pytest.mark.parametrize(("life", "level"), [("40h", "warning"), ("20h", "error")])
+def test_a_renewal_that_fails_says_what_still_holds(cli: Cli, emulator: Emulator, life: str, level: str) -> None:
+    """How long there is left to mend it; with less than a day it is loud. The old one stays in force."""
+    first = cli.result("ensure", **config(emulator, cacerts={"validity": life}))
+    emulator.set_status("DISABLED")
+
+    answer = cli.run("ensure", config=config(emulator, cacerts={"validity": "10h"}, retryFor="1s"))
+
+    lines = [json.loads(line) for line in answer.stderr.splitlines()]
+    (told,) = [line for line in lines if "what is there holds until" in line.get("message", "")]
+    assert (answer.returncode, told["level"]) == (12, level)
+    assert f"{first['notAfter'][:10]}" in told["message"]
+    emulator.set_status("ACTIVE")
+    assert cli.result("status", **config(emulator, cacerts={"validity": life}))["notAfter"] == first["notAfter"]
