@@ -69,6 +69,7 @@ class ArgoCD:
 
     def healthy(self, application: str) -> None:
         def settled() -> bool:
+            self.refresh(application)  # by itself it looks again after minutes
             status = self.status(application)
             return [status.get(part, {}).get("status") for part in ("sync", "health")] == ["Synced", "Healthy"]
 
