@@ -52,7 +52,9 @@ def main() -> None:
         run(environment, "ensure", *where)
         say("4. Check what is there, as istiod and a workload would")
         run(environment, "verify", *where)
-        say("5. Do it again: it keeps what is good, and asks AWS nothing")
+        say("5. At a glance")
+        run(environment, "status", *where)
+        say("6. Do it again: it keeps what is good, and asks AWS nothing")
         run(environment, "ensure", *where)
     finally:
         emulator.terminate()
