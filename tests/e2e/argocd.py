@@ -15,6 +15,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -52,10 +53,19 @@ class ArgoCD:
         """What the button does, pressed by this user; how it ended."""
         wish = {"initiatedBy": {"username": who}, "sync": {"syncStrategy": {"hook": {}}}}
         patch = json.dumps([{"op": "add", "path": "/operation", "value": wish}])
-        # one at a time: what it heals by itself is under way for a while after the first sync
-        wait("it to be idle", lambda: "operation" not in get("application", application, NAMESPACE))
+        wait("it to be idle", lambda: self._idle(application))
         kubectl("patch", "application", application, "-n", NAMESPACE, "--type", "json", "-p", patch)
         return self.finished(application, who)
+
+    def _idle(self, application: str) -> bool:
+        """Two operations that are asked for at once become one: what it heals after a sync, it does within seconds."""
+        found = get("application", application, NAMESPACE)
+        ended = found["status"].get("operationState", {}).get("finishedAt")
+        return bool(
+            "operation" not in found
+            and ended
+            and datetime.now(UTC) - datetime.fromisoformat(ended) > timedelta(seconds=15)
+        )
 
     def finished(self, application: str, who: str = "") -> Document:
         """The first sync that is over; with a user, the one that this user asked for."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
+
 import pytest
 
 from fleet import scenarios
@@ -75,6 +78,7 @@ def test_a_year() -> None:
     """Certificates by the calendar alone; a bad week and a renewed authority cost nothing; nothing grows."""
     found = scenarios.year()
 
+    assert json.loads(json.dumps(asdict(found)))["certificates"] == found.certificates
     bought = found.actions["issued"] + found.actions["renewed"]
     assert (found.certificates, sum(found.actions.values()), found.actions["issued"]) == (bought, 366, 1)
     assert set(found.actions) <= {"issued", "renewed", "kept", "failed"}
