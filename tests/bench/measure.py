@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+_LOOK = 0.005
+"""Seconds between two looks at its memory."""
 
 
 @dataclass(frozen=True)
@@ -27,18 +33,28 @@ class Cost:
 
 def process(command: Sequence[str], environment: Mapping[str, str]) -> Cost:
     """Run it to its end; it must succeed."""
-    begin = time.perf_counter()
-    with subprocess.Popen(
-        command, env=dict(environment), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as run:
-        assert run.stdout is not None
-        assert run.stderr is not None
-        output, errors = run.stdout.read(), run.stderr.read()
-        _, status, usage = os.wait4(run.pid, 0)
+    with tempfile.TemporaryFile("w+") as output:
+        begin = time.perf_counter()
+        run = subprocess.Popen(command, env=dict(environment), stdout=output, stderr=subprocess.DEVNULL)
+        peak, ended = 0.0, 0
+        while not ended:
+            peak = max(peak, _high_water(run.pid))
+            time.sleep(_LOOK)
+            ended, status, usage = os.wait4(run.pid, os.WNOHANG)
+        wall = time.perf_counter() - begin
         run.returncode = os.waitstatus_to_exitcode(status)
-    wall = time.perf_counter() - begin
-    assert run.returncode == 0, errors
-    return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, output)
+        assert run.returncode == 0, f"{command} exits with {run.returncode}"
+        output.seek(0)
+        return Cost(wall, usage.ru_utime + usage.ru_stime, peak, output.read())
+
+
+def _high_water(pid: int) -> float:
+    """MiB. Not ru_maxrss: that counts what the parent had when it forked."""
+    try:
+        found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    except OSError:
+        found = None
+    return int(found[1]) / 1024 if found else 0.0
 
 
 def timed(work: Callable[[], Any]) -> float:

@@ -119,8 +119,8 @@ class Year:
     """Different contents of root-cert.pem."""
 
 
-def year(validity_days: int = 60, trouble: range = range(100, 107), renewed_on: int = 200) -> Year:
-    """The authority answers nothing in a week of it, and is itself renewed on one day."""
+def year(validity_days: int = 60, trouble: range = range(118, 125), renewed_on: int = 200) -> Year:
+    """The authority answers nothing in a week in which a renewal is due, and is itself renewed on one day."""
     simulation = Simulation()
     authority = Authority(simulation)
     cluster = Cluster("one", authority)

@@ -81,7 +81,8 @@ def test_a_year() -> None:
     assert json.loads(json.dumps(asdict(found)))["certificates"] == found.certificates
     bought = found.actions["issued"] + found.actions["renewed"]
     assert (found.certificates, sum(found.actions.values()), found.actions["issued"]) == (bought, 366, 1)
-    assert set(found.actions) <= {"issued", "renewed", "kept", "failed"}
+    assert set(found.actions) == {"issued", "renewed", "kept", "failed"}
+    assert 1 <= found.actions["failed"] <= 7
     assert found.certificates in {9, 10}  # every 40 days of 365
     assert (found.days_below, found.objects, found.roots) == (0, (1, 1), 1)
     assert found.sizes[1] - found.sizes[0] < 64  # lengths of signatures and serial numbers
