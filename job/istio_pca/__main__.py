@@ -103,10 +103,10 @@ def _failed(log: StoryLog, error: IstioPcaError) -> int:
 
 def _connect(config: Config, log: StoryLog) -> Callable[[], PrivateCA]:
     def connect() -> PrivateCA:
-        # here, not above: a run that keeps needs no AWS, and boto3 takes longer to load than all the rest
-        from istio_pca.pca import AcmPca  # noqa: PLC0415
-
         with log.phase("connect"):
+            # here, not above: a run that keeps needs no AWS, and boto3 takes longer to load than all the rest
+            from istio_pca.pca import AcmPca  # noqa: PLC0415
+
             return AcmPca(config)
 
     return connect
