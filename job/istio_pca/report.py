@@ -41,6 +41,8 @@ class StoryLog:
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
         begin = self._monotonic()
+        if self._for_people:  # until the line with its time takes its place
+            print(f"{_DIM}  {name:<9}      …{_PLAIN}", end="\r", file=self._stream, flush=True)
         try:
             yield
         finally:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import tarfile
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from chart.conftest import IRSA, ROLE, Document, Render, annotations, only
+from chart.conftest import ARN, HELMS, IRSA, ROLE, Document, Render, annotations, only
+from tools import tools
 
 MODES = ("hook", "argocd", "plain")
 
@@ -111,3 +116,28 @@ def test_a_fleet_does_not_call_at_once(render: Render) -> None:
     assert times[0] == schedule("cluster-0")
     assert len(set(times)) >= 11
     assert all(int(time.split()[0]) < 60 and int(time.split()[1]) < 24 for time in times)
+
+
+def test_kustomize(render: Render, package: Path, version: str, tmp_path: Path) -> None:
+    """By kustomize's `helmCharts` the objects are those of `helm template`."""
+    values = in_mode("plain", config={"certificateAuthorityArn": ARN}, **IRSA)
+    with tarfile.open(package) as archive:
+        archive.extractall(tmp_path / "charts", filter="data")
+    entry = {
+        "name": "istio-pca",
+        "releaseName": "mesh",
+        "namespace": "platform",
+        "valuesInline": values,
+        "skipTests": True,
+    }
+    document = {"helmGlobals": {"chartHome": "charts"}, "helmCharts": [entry]}
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(document))
+
+    command = [str(tools() / "kubectl"), "kustomize", "--enable-helm", "--helm-command", str(tools() / HELMS[0]), "."]
+    answer = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True)
+
+    def named(objects: list[Document]) -> Document:
+        return {f"{one['kind']} {one['metadata']['name']}": one for one in objects}
+
+    rendered = [one for one in render(values) if annotations(one, "helm.sh").get("hook") != "test"]
+    assert named([one for one in yaml.safe_load_all(answer.stdout) if one]) == named(rendered)

@@ -3,14 +3,16 @@
 # The same flags everywhere, so that Go's caches are shared: -trimpath, no symbols, CGO only for the kubelet.
 
 PACKAGES=(buildah containerd runc debootstrap containernetworking-plugins iptables iproute2 conntrack openssl util-linux gcc libc6-dev redis-server git gnupg curl)
-GO_PARTS=(kube etcd coredns istio helm3 helm4 argo)
+GO_PARTS=(kube etcd coredns istio helm3 helm4 argo flux)
 VERSION+=(
   [kube]=1.36.3              # a kubelet from 1.35 on needs failCgroupV1: false on cgroup v1
   [etcd]=v3.6.16 [coredns]=v1.15.0 [helm3]=v3.22.0 [helm4]=v4.3.1
   [argo]=v3.2.6              # from 3.4 on its engine is a local replace; 3.6 needs Go 1.27
+  [flux]=v1.6.3              # of its helm-controller
   [istio]=v0.0.0-20260827124520-eed52ebb66ad   # release-1.31; other pseudo-versions pull in modules that are not served
 )
 ISTIO_API=v1.31.4
+FLUX_SOURCES=v1.9.2 CONTROLLER_GEN=v0.20.1
 
 install_packages() {
   local missing=() apt=(apt-get -o DPkg::Lock::Timeout=300 -qq)
@@ -75,6 +77,18 @@ recipe_argo() {         # one program, which is the part of Argo CD by whose nam
   go_build argocd github.com/argoproj/argo-cd/v3/cmd
   cp -r --no-preserve=mode "$(go list -m -f '{{.Dir}}' github.com/argoproj/argo-cd/v3)/manifests/crds" crds
   rm crds/kustomization.yaml go.mod go.sum
+}
+
+recipe_flux() {         # Flux' kinds, made from its own types as its maintainers make them; its controllers are no Go modules
+  local kind
+  go_module
+  go get "github.com/fluxcd/helm-controller/api@${VERSION[flux]}" "github.com/fluxcd/source-controller/api@$FLUX_SOURCES"
+  go mod download all
+  GOBIN=$PWD/bin go install "sigs.k8s.io/controller-tools/cmd/controller-gen@$CONTROLLER_GEN"
+  for kind in helm source; do
+    (cd "$(go list -m -f '{{.Dir}}' "github.com/fluxcd/$kind-controller/api")" && "$OLDPWD/bin/controller-gen" crd paths=./... "output:crd:dir=$OLDPWD/crds")
+  done
+  rm -rf bin go.mod go.sum
 }
 
 recipe_promtool() {     # out of Debian's package, which is not installed: it would start a server

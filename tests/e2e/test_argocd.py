@@ -16,10 +16,23 @@ import yaml
 from e2e import argocd, emulated_aws, istiod
 from e2e.argocd import ArgoCD
 from e2e.conftest import NAMESPACE, RELEASE, ROOT, Chart
-from e2e.kubernetes import Document, apply, exists, get, kubectl, namespace, result, secret_data, wait
+from e2e.kubernetes import (
+    Document,
+    apply,
+    exists,
+    get,
+    kubectl,
+    namespace,
+    pods,
+    remove_namespaces,
+    result,
+    secret_data,
+    wait,
+)
 
-EXAMPLE = ROOT / "examples" / "argocd" / "application.yaml"
+EXAMPLES = ROOT / "examples" / "argocd"
 PLACES = {"istio-pca": ROOT / "chart", "base": istiod.CHARTS / "base"}
+PLACES["gateway"] = istiod.CHARTS / "gateway"
 PLACES["istiod"] = istiod.CHARTS / "istio-control" / "istio-discovery"
 
 
@@ -33,11 +46,12 @@ def argo(mesh: None, tmp_path: Path) -> Iterator[ArgoCD]:
             shutil.copytree(place, made.repository / name)
         made.commit("charts")
         yield made
+    remove_namespaces("istio-ingress")
 
 
-def application(argo: ArgoCD, chart: Chart, **config: Any) -> Document:
+def application(argo: ArgoCD, chart: Chart, file: str = "application.yaml", **config: Any) -> Document:
     """The example with its marked lines changed; the charts come from Git, and know this cluster's images."""
-    document: Document = yaml.safe_load(EXAMPLE.read_text())
+    document: Document = yaml.safe_load((EXAMPLES / file).read_text())
     document["spec"]["destination"]["server"] = argo.server
     for source in document["spec"]["sources"]:
         name = source.pop("chart")
@@ -49,6 +63,9 @@ def application(argo: ArgoCD, chart: Chart, **config: Any) -> Document:
         elif name == "istiod":
             here = istiod.here()
             values.update({**here, "env": {**values["env"], **here.get("env", {})}})
+        elif name == "gateway":
+            pull = istiod.here()["global"]["imagePullPolicy"]
+            values.update(autoscaling={"enabled": False}, service={"type": "ClusterIP"}, imagePullPolicy=pull)
     return document
 
 
@@ -74,6 +91,10 @@ def test_example(argo: ArgoCD, chart: Chart) -> None:
     assert issued.strip() in b"".join(istiod.workload_certificate())
     assert not exists("secret", "istio-ca-secret", NAMESPACE)
     assert "cacerts" not in {one["name"] for one in argo.status("mesh")["resources"]}
+
+    apply(application(argo, chart, "gateway.yaml"))
+    argo.healthy("gateway")
+    assert pods("istio=gateway", "istio-ingress")
 
 
 def test_syncs(argo: ArgoCD, chart: Chart) -> None:

@@ -42,10 +42,12 @@ def test_ensure_shows_phases_and_the_chain(cli: Cli, emulator: Emulator) -> None
 
     assert not [line for line in lines if line.startswith("{")]
     assert "CN=Istio CA blue" in last
-    assert [line.split()[1] for line in lines if line.endswith(" s\x1b[0m")] == [
-        *("read", "connect", "describe", "journal", "issue", "wait", "verify", "write")
-    ]
+    phases = ["read", "connect", "describe", "journal", "issue", "wait", "verify", "write"]
+    ended = [line.rpartition("\r")[2] for line in lines]
+    assert [line.split()[1] for line in ended if line.endswith(" s\x1b[0m")] == phases
     assert "◆" in screen
+    # each is told when it begins, and on the same line when it has ended
+    assert [part.split()[1] for part in screen.split("\r") if part.endswith("…\x1b[0m")] == phases
 
 
 def test_a_failure_says_what_to_do(cli: Cli, emulator: Emulator) -> None:
