@@ -160,7 +160,7 @@ def test_a_namespace_that_goes(ingress: None, chart: Chart) -> None:
     """A gateway's namespace that is not there any more fails the run by its name; the others are done."""
     namespace("other-ingress")
     try:
-        chart.install("helm4", gateways=[{**SHOP, "namespace": "other-ingress"}, SHOP])
+        chart.install("helm4", gateways=[{**SHOP, "namespace": "other-ingress"}, SHOP], retryFor="40s")
         remove_namespaces("other-ingress")
         kubectl("delete", "secret", "shop-credential", "-n", INGRESS)
         kubectl("create", "job", "again", f"--from=cronjob/{RELEASE}-renewal", "-n", NAMESPACE)
