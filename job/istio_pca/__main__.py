@@ -13,6 +13,7 @@ import os
 import sys
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -60,7 +61,7 @@ def _each(arguments: argparse.Namespace, config: Config) -> int:
     end = clock.monotonic() + duration(config.retry_for).total_seconds()
     log = _log()
     connect = functools.cache(_connect(config, log))
-    codes = []
+    codes, actions = [], Counter[str]()
     *others, last = targets(config)
     for target in (*others, last):
         log.turn_to(target)
@@ -70,9 +71,15 @@ def _each(arguments: argparse.Namespace, config: Config) -> int:
         try:
             store, mesh = _place(arguments, target)
             world = World(store, connect, clock, log, deadline, mesh)
-            codes.append(_show(arguments, act(Task(target, world, log, colour=sys.stdout.isatty()))))
+            answer = act(Task(target, world, log, colour=sys.stdout.isatty()))
+            actions[f"to {answer.document.get('action')}"] += 1
+            codes.append(_show(arguments, answer))
         except IstioPcaError as error:
+            actions["refused"] += 1
             codes.append(_failed(log, error))
+    if arguments.verb == "plan" and arguments.output == "text":
+        told = ", ".join(f"{count} {what}" for what, count in actions.items())
+        sys.stdout.write(f"\nPlan: {told}. Nothing was changed.\n")
     # as long as a repetition may help one of them, another Pod is worth it
     return next((code for code in _WORTH_ANOTHER_POD if code in codes), max(codes))
 

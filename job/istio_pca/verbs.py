@@ -164,8 +164,8 @@ def to_status(task: Task) -> Answer:
         raise AuthorityError(f"there is no Secret {target}", hint="Run `istio-pca ensure`, or the Job of the chart.")
     now = world.clock.now()
     bundle, defects = judged(read(found.data, target.layout), now, target.dns_names)
-    asked = bundle and world.mesh and target.signs_workloads
-    proof = proven(bundle, world.mesh, world, window=0) if asked and bundle and world.mesh else NOBODY
+    mesh = world.mesh if target.signs_workloads else None
+    proof = proven(bundle, mesh, world, window=0) if bundle and mesh else NOBODY
     status = Status(target, found, bundle, defects, proof, now)
     code = 0 if status.health == "good" else AuthorityError.exit_code
     return Answer(status.text(colour=task.colour), status.document(), code)

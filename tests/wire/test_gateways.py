@@ -160,6 +160,8 @@ def test_plan_and_verify(cli: Cli, emulator: Emulator) -> None:
     other = config(emulator, cacerts={"enabled": False}, gateways=[{**SHOP, "dnsNames": ["other.example.com"]}])
 
     assert (plan["action"], plan["request"]["dnsNames"]) == ("issue", NAMES)
+    both = cli.run("plan", config=config(emulator, gateways=[SHOP])).stdout
+    assert both.rstrip().endswith("Plan: 1 to issue, 1 to keep. Nothing was changed.")
     assert cli.result("verify", **wish)["healthy"]
     found = json.loads(cli.run("verify", "--output", "json", config=other).stdout)
     assert [problem["code"] for problem in found["problems"]] == ["names"]
