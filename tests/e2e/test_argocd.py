@@ -78,6 +78,8 @@ def ours(argo: ArgoCD, chart: Chart, mode: str, **config: Any) -> Document:
     document = application(argo, chart, **config)
     document["spec"]["sources"] = document["spec"]["sources"][:1]
     document["spec"]["sources"][0]["helm"]["valuesObject"]["job"] = {"mode": mode}
+    # what it heals by itself right after a sync would become one with the sync that a test asks for
+    document["spec"]["syncPolicy"]["automated"]["selfHeal"] = False
     return document
 
 
