@@ -121,6 +121,7 @@ def running(folder: Path) -> Iterator[ArgoCD]:
         stack.callback(_remove)
         for command in commands:
             stack.enter_context(_process(command, environment, folder))
+        stack.callback(_uninstall)
         yield ArgoCD(repository, server)
 
 
@@ -199,8 +200,14 @@ def _encoded(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
 
 
+def _uninstall() -> None:
+    """With all that the Applications brought: what stayed, Helm would take for somebody else's."""
+    for name in kubectl("get", "applications", "-n", NAMESPACE, "-o", "name").split():
+        cascade = '{"metadata": {"finalizers": ["resources-finalizer.argocd.argoproj.io"]}}'
+        kubectl("patch", name, "-n", NAMESPACE, "--type", "merge", "-p", cascade)
+    kubectl("delete", "applications", "--all", "-n", NAMESPACE, "--timeout=240s")
+
+
 def _remove() -> None:
-    # without a controller nobody would see to a finalizer
-    kubectl("delete", "application", "--all", "-n", NAMESPACE, "--wait=false")
     kubectl("delete", "namespace", NAMESPACE, "--timeout=120s")
     kubectl("delete", "-f", os.environ["ARGOCD_CRDS"], "--ignore-not-found")
