@@ -203,8 +203,9 @@ def _encoded(text: str) -> str:
 def _uninstall() -> None:
     """With all that the Applications brought: what stayed, Helm would take for somebody else's."""
     for name in kubectl("get", "applications", "-n", NAMESPACE, "-o", "name").split():
-        cascade = '{"metadata": {"finalizers": ["resources-finalizer.argocd.argoproj.io"]}}'
-        kubectl("patch", name, "-n", NAMESPACE, "--type", "merge", "-p", cascade)
+        over = {"operation": None, "spec": {"syncPolicy": None}, "status": {"operationState": None}}
+        cascade = {"metadata": {"finalizers": ["resources-finalizer.argocd.argoproj.io"]}, **over}
+        kubectl("patch", name, "-n", NAMESPACE, "--type", "merge", "-p", json.dumps(cascade))
     kubectl("delete", "applications", "--all", "-n", NAMESPACE, "--timeout=240s")
 
 
