@@ -49,6 +49,13 @@ class ArgoCD:
             "annotate", "application", application, "-n", NAMESPACE, "argocd.argoproj.io/refresh=hard", "--overwrite"
         )
 
+    def uninstall(self, *applications: str) -> None:
+        """With all that they brought: what stayed, Helm would take for somebody else's."""
+        cascade = {"metadata": {"finalizers": ["resources-finalizer.argocd.argoproj.io"]}}
+        for name in applications:
+            kubectl("patch", "application", name, "-n", NAMESPACE, "--type", "merge", "-p", json.dumps(cascade))
+        kubectl("delete", "application", *applications, "-n", NAMESPACE, "--timeout=240s")
+
     def sync(self, application: str, who: str) -> Document:
         """What the button does, pressed by this user; how it ended."""
         wish = {"initiatedBy": {"username": who}, "sync": {"syncStrategy": {"hook": {}}}}
@@ -121,7 +128,6 @@ def running(folder: Path) -> Iterator[ArgoCD]:
         stack.callback(_remove)
         for command in commands:
             stack.enter_context(_process(command, environment, folder))
-        stack.callback(_uninstall)
         yield ArgoCD(repository, server)
 
 
@@ -198,15 +204,6 @@ def _own(version: str, kind: str, name: str, labels: dict[str, str], **content: 
 
 def _encoded(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
-
-
-def _uninstall() -> None:
-    """With all that the Applications brought: what stayed, Helm would take for somebody else's."""
-    for name in kubectl("get", "applications", "-n", NAMESPACE, "-o", "name").split():
-        over = {"operation": None, "spec": {"syncPolicy": None}, "status": {"operationState": None}}
-        cascade = {"metadata": {"finalizers": ["resources-finalizer.argocd.argoproj.io"]}, **over}
-        kubectl("patch", name, "-n", NAMESPACE, "--type", "merge", "-p", json.dumps(cascade))
-    kubectl("delete", "applications", "--all", "-n", NAMESPACE, "--timeout=240s")
 
 
 def _remove() -> None:
