@@ -18,7 +18,7 @@ from typing import Any
 
 from istio_pca.bundle import Bundle, read
 from istio_pca.checks import judged
-from istio_pca.layout import CACERTS
+from istio_pca.layout import CACERTS, Layout
 from istio_pca.ports import SecretStore
 from pca_emulator import Emulator
 
@@ -33,6 +33,9 @@ class Place:
     argument: str
     """Of killable.py."""
     environment: dict[str, str] = field(repr=False)
+    name: str = "cacerts"
+    layout: Layout = CACERTS
+    dns_names: tuple[str, ...] = ()
 
     def run(self, wish: dict[str, Any], point: str = "") -> tuple[int, list[str]]:
         """Exit status (negative: the signal), and the calls that were made."""
@@ -42,12 +45,12 @@ class Place:
         return answer.returncode, answer.stdout.split()
 
     def data(self) -> dict[str, bytes]:
-        found = self.store.read("cacerts")
+        found = self.store.read(self.name)
         return dict(found.data) if found else {}
 
     def good(self) -> Bundle | None:
         """What is there, if it is whole and passes every check."""
-        bundle, defects = judged(read(self.data()), datetime.now(UTC))
+        bundle, defects = judged(read(self.data(), self.layout), datetime.now(UTC), self.dns_names)
         return None if defects else bundle
 
 
@@ -82,7 +85,8 @@ def sweep(place: Callable[[str], Place], emulator: Emulator, wish: dict[str, Any
         assert bundle, point
         assert len(emulator.issued) == bought + 1, f"{point}: bought {len(emulator.issued) - bought}"
         assert bundle.serial == emulator.issued[-1].serial, point
-        assert one.store.read("cacerts-pending") is None, point
+        assert one.store.read(f"{one.name}-pending") is None, point
         assert emulator.issued[-1].certificate.public_key() == bundle.key.public_key(), point
-        assert not old or (new[CACERTS.root] == old[CACERTS.root] and new[CACERTS.key] != old[CACERTS.key]), point
+        root, key = one.layout.root, one.layout.key
+        assert not old or (new[root] == old[root] and new[key] != old[key]), point
     return len(points)

@@ -17,6 +17,7 @@ from istio_pca.policy import permissions
 
 EXAMPLE = CHART.parent / "examples" / "eks-blueprints-cdk"
 HELM = "Custom::AWSCDK-EKS-HelmChart"
+pytestmark = pytest.mark.timeout(600)  # half a gigabyte of packages, when npm has none of them yet
 
 
 @pytest.fixture(scope="module")

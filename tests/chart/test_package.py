@@ -68,6 +68,7 @@ def test_readme_has_every_value() -> None:
     assert [key for key, text in rows.items() if not text and not key.startswith("resources.")] == []
 
 
+@pytest.mark.timeout(600)  # helm-docs is built, when Go has not done it yet
 def test_readme_is_generated(tmp_path: Path) -> None:
     """It is what helm-docs makes of values.yaml now."""
     if not shutil.which("go"):

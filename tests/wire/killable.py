@@ -25,7 +25,7 @@ from istio_pca.kube import Namespace
 from istio_pca.pca import AcmPca
 from istio_pca.ports import Clock, SecretStore, World
 from istio_pca.report import StoryLog
-from istio_pca.target import cacerts
+from istio_pca.target import targets
 
 
 class Killer:
@@ -63,7 +63,8 @@ class _Port:
 def main() -> None:
     config = parse(os.environ["ISTIO_PCA_CONFIG"])
     killer = Killer(sys.argv[2] if len(sys.argv) > 2 else "")
-    namespace = config.cacerts.namespace
+    (target,) = targets(config)
+    namespace = target.namespace
     store: SecretStore = (
         ClusterSecrets(Namespace(namespace, kubeconfig=os.environ["KUBECONFIG"]))
         if sys.argv[1] == "cluster"
@@ -76,7 +77,7 @@ def main() -> None:
     log = StoryLog(sys.stderr, now, time.monotonic)
     clock = Clock(now, time.monotonic, time.sleep)
     deadline = time.monotonic() + duration(config.retry_for).total_seconds()
-    ensure(cacerts(config), World(killer.wrap(store), lambda: killer.wrap(AcmPca(config)), clock, log, deadline))
+    ensure(target, World(killer.wrap(store), lambda: killer.wrap(AcmPca(config)), clock, log, deadline))
 
 
 if __name__ == "__main__":
