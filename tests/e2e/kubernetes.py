@@ -44,6 +44,12 @@ def apply(*objects: Mapping[str, Any]) -> None:
     kubectl("apply", "-f", "-", given="\n---\n".join(map(json.dumps, objects)))
 
 
+def apply_soon(*objects: Mapping[str, Any]) -> None:
+    """Again until it is accepted: a webhook's Service may lead nowhere for a moment after its Pod is ready."""
+    given = "\n---\n".join(map(json.dumps, objects))
+    wait("it to be accepted", lambda: run("kubectl", "apply", "-f", "-", given=given, check=False).returncode == 0, 60)
+
+
 def pods(selector: str, namespace: str) -> list[Document]:
     found: list[Document] = json.loads(kubectl("get", "pods", "-n", namespace, "-l", selector, "-o", "json"))["items"]
     return found

@@ -17,7 +17,7 @@ from cryptography import x509
 from e2e import emulated_aws, istiod
 from e2e.conftest import NAMESPACE, RELEASE, Chart
 from e2e.kubernetes import (
-    apply,
+    apply_soon,
     due_now,
     exists,
     get,
@@ -126,7 +126,7 @@ def test_served_and_renewed(ingress: None, chart: Chart, gate: Path) -> None:
     chosen = [part for value in values for part in ("--set", value)]
     helm("helm4", "install", "gateway", str(istiod.CHARTS / "gateway"), "-n", INGRESS, *chosen)
     kubectl("rollout", "status", "deployment/gateway", "-n", INGRESS, "--timeout=180s")
-    apply(SERVER, ROUTE)
+    apply_soon(SERVER, ROUTE)
     root, first = emulated_aws.root_pem("rsa-2"), stored()
 
     with port_forward("deployment/gateway", INGRESS, 443) as port:

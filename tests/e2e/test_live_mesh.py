@@ -14,7 +14,7 @@ from e2e import istiod
 from e2e.conftest import NAMESPACE, RELEASE, Chart
 from e2e.kubernetes import (
     Document,
-    apply,
+    apply_soon,
     due_now,
     exists,
     kubectl,
@@ -114,8 +114,8 @@ def test_no_request_is_lost(place: None, chart: Chart, gate: Path) -> None:
     istiod.install("helm4", gate)
     istiod.ready()
     strict = {"metadata": {"name": "strict", "namespace": PLACE}, "spec": {"mtls": {"mode": "STRICT"}}}
-    apply({"apiVersion": "security.istio.io/v1", "kind": "PeerAuthentication", **strict})
-    apply(*workload("server", SERVE), *workload("client", ASK))
+    apply_soon({"apiVersion": "security.istio.io/v1", "kind": "PeerAuthentication", **strict})
+    apply_soon(*workload("server", SERVE), *workload("client", ASK))
     kubectl("wait", "pod", "server", "client", "-n", PLACE, "--for=condition=Ready", "--timeout=180s")
     wait("the first answer", lambda: counted()[0] - counted()[1] > 0)
     begun = counted()
