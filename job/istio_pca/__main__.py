@@ -62,12 +62,12 @@ def _each(arguments: argparse.Namespace, config: Config) -> int:
     log = _log()
     connect = functools.cache(_connect(config, log))
     codes, actions = [], Counter[str]()
-    *others, last = targets(config)
-    for target in (*others, last):
+    wanted = targets(config)
+    for target in wanted:
         log.turn_to(target)
         # half of what is left of the window, or one that fails would leave nothing for those after it
         left = max(0.0, end - clock.monotonic())
-        deadline = clock.monotonic() + (left if target is last else left / 2)
+        deadline = clock.monotonic() + (left if target is wanted[-1] else left / 2)
         try:
             store, mesh = _place(arguments, target)
             world = World(store, connect, clock, log, deadline, mesh)

@@ -28,14 +28,15 @@ class IstiodReplicas:
         self._space = namespace
 
     def replicas(self) -> tuple[Replica, ...]:
+        # by name: with two address families a Pod stands in two slices
         found = {
-            Replica((endpoint.get("targetRef") or {}).get("name", address), address)
+            (endpoint.get("targetRef") or {}).get("name", address): address
             for slice_ in self._space.listed("endpointslices", _LABELS)
             for endpoint in slice_.get("endpoints") or []
             if (endpoint.get("conditions") or {}).get("ready") is not False
-            for address in endpoint["addresses"]
+            for address in endpoint["addresses"][:1]
         }
-        return tuple(sorted(found))
+        return tuple(Replica(name, address) for name, address in sorted(found.items()))
 
     def serves(self, replica: Replica) -> x509.Certificate:
         # nothing is sent or believed on this connection: which key signed the certificate is what is asked

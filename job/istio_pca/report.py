@@ -6,7 +6,7 @@ It holds no secret and is given none: of a bundle it shows certificates and the 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TextIO
@@ -14,13 +14,14 @@ from typing import Any, Final, TextIO
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from istio_pca.bundle import Bundle
+from istio_pca.bundle import Bundle, Problem
 from istio_pca.errors import IstioPcaError
 from istio_pca.layout import CACERTS
 from istio_pca.plan import Decision
 
 _WIDTH: Final = 48
-_BOLD, _DIM, _YELLOW, _RED, _PLAIN = "\033[1m", "\033[2m", "\033[33m", "\033[31m", "\033[0m"
+BOLD, DIM, PLAIN = "\033[1m", "\033[2m", "\033[0m"
+GREEN, YELLOW, RED = "\033[32m", "\033[33m", "\033[31m"
 
 
 class StoryLog:
@@ -42,26 +43,26 @@ class StoryLog:
     def phase(self, name: str) -> Iterator[None]:
         begin = self._monotonic()
         if self._for_people:  # until the line with its time takes its place
-            print(f"{_DIM}  {name:<9}      …{_PLAIN}", end="\r", file=self._stream, flush=True)
+            print(f"{DIM}  {name:<9}      …{PLAIN}", end="\r", file=self._stream, flush=True)
         try:
             yield
         finally:
             seconds = self._monotonic() - begin
             self.phases[name] = round(self.phases.get(name, 0.0) + seconds, 4)
-            self._line("info", f"  {name:<9}{seconds:7.2f} s", _DIM, phase=name, seconds=round(seconds, 4))
+            self._line("info", f"  {name:<9}{seconds:7.2f} s", DIM, phase=name, seconds=round(seconds, 4))
 
     def decision(self, decision: Decision) -> None:
         name = type(decision).__name__.lower()
-        self._line("info", f"{name}  {self._target}: {decision.reason}", _BOLD, decision=name, reason=decision.reason)
+        self._line("info", f"{name}  {self._target}: {decision.reason}", BOLD, decision=name, reason=decision.reason)
 
     def warning(self, text: str, *, loud: bool = False) -> None:
         """`loud`: as an error, for what cannot be waited for."""
         self.warnings.append(text)
-        self._line("error" if loud else "warning", f"warning: {text}", _RED if loud else _YELLOW, message=text)
+        self._line("error" if loud else "warning", f"warning: {text}", RED if loud else YELLOW, message=text)
 
     def retry(self, error: BaseException, seconds: float) -> None:
         self._line(
-            "warning", f"  {error}; again in {seconds:.1f} s", _YELLOW, message=str(error), retryIn=round(seconds, 2)
+            "warning", f"  {error}; again in {seconds:.1f} s", YELLOW, message=str(error), retryIn=round(seconds, 2)
         )
 
     def failure(self, error: IstioPcaError) -> None:
@@ -69,7 +70,7 @@ class StoryLog:
         self._line(
             "error",
             f"{error.reason}: {error.message}\n{error.hint}",
-            _RED,
+            RED,
             reason=error.reason,
             message=error.message,
             hint=error.hint,
@@ -79,12 +80,17 @@ class StoryLog:
     def _line(self, level: str, text: str, colour: str, **fields: object) -> None:
         if self._for_people:
             first, _, rest = text.partition("\n")
-            line = f"{colour}{first}{_PLAIN}" + (f"\n{rest}" if rest else "")
+            line = f"{colour}{first}{PLAIN}" + (f"\n{rest}" if rest else "")
         else:
             about = {"target": self._target} if self._target else {}
             moment = self._now().isoformat(timespec="milliseconds")
             line = json.dumps({"time": moment, "level": level, **about, **fields})
         print(line, file=self._stream, flush=True)
+
+
+def problems_document(problems: Iterable[Problem]) -> list[dict[str, str]]:
+    """What is wrong, for machines."""
+    return [{"code": problem.code, "text": problem.text} for problem in problems]
 
 
 def chain_document(bundle: Bundle) -> list[dict[str, str]]:

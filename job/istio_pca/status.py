@@ -16,7 +16,6 @@ from istio_pca.target import Target
 _WIDTH: Final = 32
 _GRACE: Final = timedelta(days=2)
 """A CronJob runs once a day: what is due for longer is not being renewed."""
-_GREEN, _YELLOW, _RED, _PLAIN = "\033[32m", "\033[33m", "\033[31m", "\033[0m"
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ class Status:
         return {
             "target": self.target,
             "health": self.health,
-            "problems": [{"code": one.code, "text": one.text} for one in self.problems],
+            "problems": report.problems_document(self.problems),
             "certificateAuthorityArn": notes.get(AUTHORITY, ""),
             "certificateArn": notes.get(CERTIFICATE, ""),
             "writtenBy": notes.get(VERSION, ""),
@@ -60,7 +59,7 @@ class Status:
         """For people; colours for a terminal."""
 
         def painted(text: str) -> str:
-            return f"{self._colour}{text}{_PLAIN}" if colour else text
+            return f"{self._colour}{text}{report.PLAIN}" if colour else text
 
         notes, bundle = self.found.annotations, self.bundle
         rows = [("authority", notes.get(AUTHORITY, "not known: istio-pca did not write it"))]
@@ -79,7 +78,7 @@ class Status:
 
     @property
     def _colour(self) -> str:
-        return {"good": _GREEN, "late": _YELLOW}.get(self.health, _RED)
+        return {"good": report.GREEN, "late": report.YELLOW}.get(self.health, report.RED)
 
     def _bar(self, bundle: Bundle) -> str:
         """What is left of the life."""

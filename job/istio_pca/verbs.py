@@ -8,11 +8,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from istio_pca import report
-from istio_pca.bundle import read
+from istio_pca.bundle import Bundle, Problem, read
 from istio_pca.checks import judged
 from istio_pca.ensure import ensure, present, preview
 from istio_pca.errors import AuthorityError, IstioPcaError, RefusedError
@@ -20,6 +20,7 @@ from istio_pca.plan import Refuse, renew_at
 from istio_pca.ports import Announcement, World
 from istio_pca.proof import NOBODY, Proof, proven
 from istio_pca.report import StoryLog
+from istio_pca.secret import Secret
 from istio_pca.status import Status
 from istio_pca.target import Target
 
@@ -134,10 +135,7 @@ def to_plan(task: Task) -> Answer:
 
 def to_verify(task: Task) -> Answer:
     target, now = task.target, task.world.clock.now()
-    found = present(target, task.world)
-    if found is None:
-        raise AuthorityError(f"there is no Secret {target}", hint="Run `istio-pca ensure`, or the Job of the chart.")
-    bundle, defects = judged(read(found.data, target.layout), now, target.dns_names)
+    _, bundle, defects = _inspected(task, now)
     if bundle is None or defects:
         text = "\n".join([f"bad  {target}", *(f"  ✗ {problem.text}" for problem in defects)])
     else:
@@ -149,7 +147,7 @@ def to_verify(task: Task) -> Answer:
         {
             "target": target,
             "healthy": not defects,
-            "problems": [{"code": problem.code, "text": problem.text} for problem in defects],
+            "problems": report.problems_document(defects),
             "chain": report.chain_document(bundle) if bundle else [],
         },
         AuthorityError.exit_code if defects else 0,
@@ -158,17 +156,26 @@ def to_verify(task: Task) -> Answer:
 
 def to_status(task: Task) -> Answer:
     """What `verify` checks, what istiod serves now, and when it is due: health by the exit code."""
-    target, world = task.target, task.world
-    found = present(target, world)
-    if found is None:
-        raise AuthorityError(f"there is no Secret {target}", hint="Run `istio-pca ensure`, or the Job of the chart.")
-    now = world.clock.now()
-    bundle, defects = judged(read(found.data, target.layout), now, target.dns_names)
+    target, world, now = task.target, task.world, task.world.clock.now()
+    found, bundle, defects = _inspected(task, now)
     mesh = world.mesh if target.signs_workloads else None
     proof = proven(bundle, mesh, world, window=0) if bundle and mesh else NOBODY
     status = Status(target, found, bundle, defects, proof, now)
     code = 0 if status.health == "good" else AuthorityError.exit_code
     return Answer(status.text(colour=task.colour), status.document(), code)
+
+
+def _inspected(task: Task, now: datetime) -> tuple[Secret, Bundle | None, tuple[Problem, ...]]:
+    """The Secret that is there, its bundle if it can be read, and what is wrong with it.
+
+    Raises:
+        AuthorityError: there is none.
+    """
+    target = task.target
+    found = present(target, task.world)
+    if found is None:
+        raise AuthorityError(f"there is no Secret {target}", hint="Run `istio-pca ensure`, or the Job of the chart.")
+    return found, *judged(read(found.data, target.layout), now, target.dns_names)
 
 
 EACH: Mapping[str, tuple[Callable[[Task], Answer], str]] = {

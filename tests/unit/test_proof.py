@@ -12,6 +12,7 @@ from cryptography import x509
 from in_process import world
 from istio_pca.directory import DirectorySecrets
 from istio_pca.errors import DeniedError, TransientError
+from istio_pca.istiod import IstiodReplicas
 from istio_pca.ports import Clock, Replica
 from istio_pca.proof import Proof, proven
 from unit import pki
@@ -91,3 +92,33 @@ def test_who_may_not_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
     assert (proof.confirmed, seconds) == (False, 0)
     assert "endpointslices is forbidden" in proof.late[0]
+
+
+class Slices:
+    """A namespace whose EndpointSlices these are."""
+
+    name = "istio-system"
+
+    def __init__(self, *slices: dict[str, object]) -> None:
+        self._slices = slices
+
+    def listed(self, kind: str, labels: str) -> list[dict[str, object]]:
+        return list(self._slices)
+
+
+def test_dual_stack() -> None:
+    """A Pod with an address of each family is one replica; one that is not ready is none."""
+
+    def endpoints(*addresses: str) -> dict[str, object]:
+        names = ("istiod-a", "istiod-b", "istiod-c")
+        conditions = ({}, {"ready": True}, {"ready": False})
+        return {
+            "endpoints": [
+                {"addresses": [address], "targetRef": {"name": name}, "conditions": condition}
+                for name, address, condition in zip(names, addresses, conditions, strict=True)
+            ]
+        }
+
+    space = Slices(endpoints("10.0.0.1", "10.0.0.2", "10.0.0.3"), endpoints("fd00::1", "fd00::2", "fd00::3"))
+
+    assert [one.name for one in IstiodReplicas(space).replicas()] == ["istiod-a", "istiod-b"]
