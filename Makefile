@@ -65,7 +65,7 @@ sbom: $(AUDIT)/done.stamp
 
 # the chart as a package, and the same as an OCI layout for a registry
 package: .venv/dev.stamp
-	$(BIN)/python tests/package.py build/package
+	$(BIN)/python tests/shipped.py build/package
 
 # after a change of chart/values.yaml (needs Go)
 HELM_DOCS := github.com/norwoodj/helm-docs/cmd/helm-docs@v1.14.2

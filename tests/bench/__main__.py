@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,7 @@ from typing import Any
 import boto3
 import botocore.config
 
+import shipped
 from bench import image, plot
 from bench.measure import Cost, interleaved, median, process, timed
 from in_process import environment
@@ -36,19 +36,15 @@ class Bench:
 
     def __init__(self, folder: Path, emulator: Emulator) -> None:
         self._folder, self._emulator = folder, emulator
-        wheel = folder / "wheel"
-        build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(wheel)]
-        subprocess.run(build, cwd=CHART.parent, check=True, capture_output=True)
-        (made,) = wheel.glob("*.whl")
-        shutil.unpack_archive(made, folder / "installed", "zip")
+        installed = shipped.wheel(folder / "wheel")
         wish = {"certificateAuthorityArn": emulator.ca_arn, "clusterName": "bench"}
         self.variables = {
             "PATH": os.environ["PATH"],
-            "PYTHONPATH": str(folder / "installed"),
+            "PYTHONPATH": str(installed),
             "ISTIO_PCA_CONFIG": json.dumps(wish),
             **emulator.environment(),
         }
-        subprocess.run([sys.executable, "-m", "compileall", "-q", str(folder / "installed")], check=True)
+        subprocess.run([sys.executable, "-m", "compileall", "-q", str(installed)], check=True)
         self.kept = folder / "kept"
         self.ensure(self.kept)
 

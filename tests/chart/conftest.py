@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from shipped import chart
 from tools import tools
 
 CHART = Path(__file__).parents[2] / "chart"
@@ -29,10 +30,7 @@ def helm(version: str, *arguments: str, check: bool = True) -> subprocess.Comple
 @pytest.fixture(scope="session")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What ships: the chart as a package."""
-    folder = tmp_path_factory.mktemp("package")
-    helm("helm-4.3", "package", str(CHART), "--destination", str(folder))
-    (made,) = folder.iterdir()
-    return made
+    return chart(tmp_path_factory.mktemp("package"))
 
 
 @pytest.fixture(params=HELMS)

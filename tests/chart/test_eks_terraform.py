@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import subprocess
@@ -15,44 +14,26 @@ from chart.conftest import ARN, CHART, Document, Render, only
 from e2e.istiod import GATE
 from istio_pca.config import parse
 from istio_pca.policy import permissions
+from terraform import evaluated, terraform
 
 EXAMPLE = CHART.parent / "examples" / "eks-blueprints-terraform"
 MAIN = (EXAMPLE / "main.tf").read_text()
 
 
 @pytest.fixture(scope="module")
-def terraform() -> str:
-    found = shutil.which("terraform") or shutil.which("tofu")
-    if found is None:
-        pytest.skip("neither terraform nor tofu is installed, and no package registry has them")
-    return found
-
-
-@pytest.fixture(scope="module")
-def value(terraform: str, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any]:
+def value(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any]:
     """Evaluates an expression over values.tf, whose only inputs from elsewhere are given here."""
     folder = tmp_path_factory.mktemp("terraform")
     for name in ("values.tf", "variables.tf"):
         shutil.copy(EXAMPLE / name, folder)
     (folder / "given.tf").write_text(f'locals {{ certificate_authority_arn = "{ARN}" }}\n')
     given = ["-var", "cluster_name=blue", "-var", "oidc_provider_arn=arn:aws:iam::111122223333:oidc-provider/x"]
-
-    def evaluated(expression: str) -> Any:
-        answer = subprocess.run(
-            [terraform, f"-chdir={folder}", "console", *given],
-            input=f"jsonencode({expression})",
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        return json.loads(json.loads(answer.stdout))
-
-    return evaluated
+    return lambda expression: evaluated(folder, expression, *given)
 
 
-def test_format(terraform: str) -> None:
+def test_format() -> None:
     """As `terraform fmt` has it; what it cannot parse, it refuses."""
-    answer = subprocess.run([terraform, "fmt", "-check", str(EXAMPLE)], capture_output=True, text=True, check=False)
+    answer = subprocess.run([terraform(), "fmt", "-check", str(EXAMPLE)], capture_output=True, text=True, check=False)
 
     assert (answer.returncode, answer.stdout) == (0, "")
 

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from chart.conftest import CHART
-from package import CONFIG, LAYER, layout
+from shipped import CONFIG, LAYER, layout
 
 MAKEFILE = (CHART.parent / "Makefile").read_text()
 

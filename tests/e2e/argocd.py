@@ -21,7 +21,7 @@ from typing import Any
 
 import yaml
 
-from e2e.kubernetes import Document, apply, get, kubectl, namespace, run, wait
+from e2e.kubernetes import Document, apply, established, get, kubectl, namespace, run, wait
 
 NAMESPACE = "argocd"
 _REDIS, _REPO_SERVER = 16379, 18081
@@ -154,11 +154,7 @@ def _install() -> str:
     """Its kinds, its settings, and the cluster that it may change; the cluster's address."""
     namespace(NAMESPACE)
     kubectl("apply", "--server-side", "--force-conflicts", "-f", os.environ["ARGOCD_CRDS"])
-    kinds = ("crd/applications.argoproj.io", "crd/appprojects.argoproj.io")
-    # until the API server has looked at a new kind it has no condition, and kubectl wait takes that for an error
-    wait(
-        "the kinds", lambda: run("kubectl", "wait", "--for=condition=Established", *kinds, check=False).returncode == 0
-    )
+    established("applications.argoproj.io", "appprojects.argoproj.io")
     config: Any = yaml.safe_load(kubectl("config", "view", "--minify", "--flatten", "--raw"))
     (cluster,), (user,) = config["clusters"], config["users"]
     server: str = cluster["cluster"]["server"]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import shipped
 from e2e import emulated_aws, istiod
 from e2e.kubernetes import Document, exists, helm, kubectl, namespace, remove_namespaces, run
 
@@ -40,10 +41,7 @@ def aws(cluster: None) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What ships: the chart as a package."""
-    folder = tmp_path_factory.mktemp("chart")
-    helm("helm4", "package", str(ROOT / "chart"), "--destination", str(folder))
-    (made,) = folder.iterdir()
-    return made
+    return shipped.chart(tmp_path_factory.mktemp("chart"))
 
 
 @pytest.fixture

@@ -37,13 +37,9 @@ PLAIN_ENVOY: Document = {
 def install(version: str, values_file: Path, *more: str, name: str = "istiod") -> None:
     """Its CRDs, and a control plane; with another name beside the first."""
     helm(version, "upgrade", "--install", "istio-base", str(CHARTS / "base"), "-n", NAMESPACE)
-    arguments = ["upgrade", "--install", name, str(CHARTS / "istio-control" / "istio-discovery"), "-n", NAMESPACE]
-    for key, value in here().items():
-        # env by its members: as a whole it would take the place of the gate's
-        parts = {f"env.{key}": one for key, one in value.items()} if key == "env" else {key: value}
-        for path, one in parts.items():
-            arguments += ["--set-json", f"{path}={json.dumps(one)}"]
-    helm(version, *arguments, "--values", str(values_file), *more)
+    chart = str(CHARTS / "istio-control" / "istio-discovery")
+    arguments = ("upgrade", "--install", name, chart, "-n", NAMESPACE, "--values", str(values_file), "--values", "-")
+    helm(version, *arguments, *more, given=json.dumps(here()))
 
 
 def here() -> Document:

@@ -55,6 +55,12 @@ def pods(selector: str, namespace: str) -> list[Document]:
     return found
 
 
+def established(*kinds: str) -> None:
+    """The API server serves them: until it has looked at a new kind it has no condition, and `kubectl wait` fails."""
+    command = ("kubectl", "wait", "--for=condition=Established", *(f"crd/{kind}" for kind in kinds))
+    wait("the kinds", lambda: run(*command, check=False).returncode == 0)
+
+
 def completes(job: str, namespace: str) -> None:
     kubectl("wait", f"job/{job}", "-n", namespace, "--for=condition=complete", f"--timeout={SLOW_MACHINE:.0f}s")
 
@@ -83,9 +89,11 @@ def secret_data(name: str, namespace: str) -> dict[str, bytes]:
     return {key: base64.b64decode(value) for key, value in get("secret", name, namespace)["data"].items()}
 
 
-def helm(version: str, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+def helm(
+    version: str, *arguments: str, given: str | None = None, check: bool = True
+) -> subprocess.CompletedProcess[str]:
     """Helm 3 or 4: `helm3` or `helm4` on PATH, or where HELM3 and HELM4 say."""
-    return run(os.environ.get(version.upper(), version), *arguments, check=check)
+    return run(os.environ.get(version.upper(), version), *arguments, given=given, check=check)
 
 
 def wait(what: str, condition: Callable[[], T], seconds: float = SLOW_MACHINE) -> T:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from e2e.conftest import ROOT
-from e2e.kubernetes import kubectl, namespace, remove_namespaces, run, wait
+from e2e.kubernetes import established, kubectl, namespace, remove_namespaces, run
 
 EXAMPLE = (ROOT / "examples" / "flux" / "mesh.yaml").read_text()
 SPACE = "flux-test"
@@ -20,9 +20,7 @@ def kinds(cluster: None) -> Iterator[None]:
         pytest.skip("FLUX_CRDS is not set: Flux' kinds are not at hand (the node of tests/cluster has them)")
     namespace(SPACE)
     kubectl("apply", "--server-side", "-f", os.environ["FLUX_CRDS"])
-    names = ("crd/helmreleases.helm.toolkit.fluxcd.io", "crd/helmrepositories.source.toolkit.fluxcd.io")
-    established = ("kubectl", "wait", "--for=condition=Established", *names)
-    wait("the kinds", lambda: run(*established, check=False).returncode == 0)
+    established("helmreleases.helm.toolkit.fluxcd.io", "helmrepositories.source.toolkit.fluxcd.io")
     yield
     remove_namespaces(SPACE)
     kubectl("delete", "-f", os.environ["FLUX_CRDS"])

@@ -9,8 +9,6 @@ from __future__ import annotations
 import io
 import json
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,7 +29,6 @@ from istio_pca.report import StoryLog
 from istio_pca.target import cacerts
 from pca_emulator import Scenario
 from pca_emulator.clock import Clock as EmulatedClock
-from pca_emulator.faults import Fault
 from pca_emulator.gateway import Gateway
 from pca_emulator.quotas import Quotas
 from pca_emulator.sigv4 import HttpRequest
@@ -93,12 +90,6 @@ class Authority:
         """By operation and outcome."""
         return Counter(f"{one.operation} {one.outcome}" for one in self.aws.requests)
 
-    @contextmanager
-    def fault(self, operation: str, kind: str, calls: str = "*") -> Iterator[None]:
-        self.aws.faults.add(Fault(operation, kind, calls))
-        yield
-        self.aws.faults.clear()
-
 
 @dataclass
 class Cluster:
@@ -110,8 +101,6 @@ class Cluster:
     outcome: Outcome | None = None
     seconds: float = 0.0
     """That its Job took."""
-    codes: list[int] = field(default_factory=list)
-    """Exit codes of its Pods that failed."""
 
     def __post_init__(self) -> None:
         self.store = MemorySecrets(self.authority.simulation.now)
@@ -119,13 +108,12 @@ class Cluster:
     def job(self, **cacerts_wish: Any) -> None:
         """The Job, Pod after Pod."""
         simulation = self.authority.simulation
-        begun, self.outcome, self.codes = simulation.monotonic(), None, []
+        begun, self.outcome = simulation.monotonic(), None
         for attempt in range(TRIES):
             try:
                 self.outcome = self.pod(begun + DEADLINE, **cacerts_wish)
                 break
             except IstioPcaError as error:
-                self.codes.append(error.exit_code)
                 pause = 10 * 2**attempt
                 if error.exit_code not in {1, 20} or simulation.monotonic() + pause >= begun + DEADLINE:
                     break

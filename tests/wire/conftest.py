@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 import pytest
 
+import shipped
 from pca_emulator import Emulator, Scenario
 
 ROOT = Path(__file__).parents[2]
@@ -22,17 +22,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What ships: the package as the wheel installs it."""
-    folder = tmp_path_factory.mktemp("wheel")
-    subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-    )
-    (made,) = folder.glob("*.whl")
-    with zipfile.ZipFile(made) as archive:
-        archive.extractall(folder / "installed")
-    return folder / "installed"
+    return shipped.wheel(tmp_path_factory.mktemp("wheel"))
 
 
 SERVICE_ACCOUNT = "istio-system/istio-pca"
