@@ -149,11 +149,14 @@ spec:
         # without credentials of its own, the Job would otherwise act as the node
         - name: AWS_EC2_METADATA_DISABLED
           value: "true"
+        {{- if has "ensure" .args }}
+        # with a role that EKS' webhook injects too
+        - name: AWS_ROLE_SESSION_NAME
+          value: {{ include "istio-pca.sessionName" .root | quote }}
+        {{- end }}
         {{- if $role }}
         - name: AWS_ROLE_ARN
           value: {{ $role | quote }}
-        - name: AWS_ROLE_SESSION_NAME
-          value: {{ include "istio-pca.sessionName" .root | quote }}
         - name: AWS_WEB_IDENTITY_TOKEN_FILE
           value: /var/run/secrets/eks.amazonaws.com/serviceaccount/token
         {{- end }}

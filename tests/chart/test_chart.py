@@ -165,7 +165,8 @@ def test_no_irsa(render: Render) -> None:
     """Without a role nothing of it is there: others put in their own. The node's role is shut out."""
     objects = render()
 
-    assert set(environment(objects)) == {"ISTIO_PCA_CONFIG", "AWS_EC2_METADATA_DISABLED"}
+    # the session's name is for a role that EKS' webhook injects
+    assert set(environment(objects)) == {"ISTIO_PCA_CONFIG", "AWS_EC2_METADATA_DISABLED", "AWS_ROLE_SESSION_NAME"}
     assert environment(objects)["AWS_EC2_METADATA_DISABLED"] == "true"
     assert not {"volumes"} & set(pod(objects))
 

@@ -11,6 +11,7 @@ RUN=$CACHE/run               # the node that is up: keys, state, logs; gone afte
 # of its own for each cache: a kubelet ends all Pods below its cgroup that it does not know, another node's too
 CGROUP=istio-pca-$(printf %s "$RUN" | sha256sum | cut -c1-8)
 NODE_IP=172.31.99.1          # only inside the node's network namespace
+AGENT_IP=169.254.170.23      # where a Pod of EKS finds the Pod Identity agent of its node
 PYTHON=${PYTHON:-python3}
 [[ -x $ROOT/.venv/bin/python ]] && PYTHON=$ROOT/.venv/bin/python
 

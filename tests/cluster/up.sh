@@ -65,6 +65,7 @@ network() {
   ip link add node0 type bridge      # not every kernel has dummy links; a bridge serves
   ip addr add $NODE_IP/32 dev node0; ip link set node0 up
   ip route add 10.96.0.0/24 dev node0
+  ip addr add $AGENT_IP/32 dev node0
   sysctl -qw net.ipv4.ip_forward=1   # of this namespace
 }
 

@@ -19,6 +19,8 @@ RELEASE = "istio-pca"
 NAMESPACE = istiod.NAMESPACE
 ELSEWHERE = "platform"
 """A namespace for a release that is not in istio-system."""
+EXISTING = "platform-team"
+"""A ServiceAccount that somebody else has made."""
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -33,7 +35,8 @@ def cluster() -> None:
 def aws(cluster: None) -> Iterator[None]:
     """The emulated AWS, which trusts the two ServiceAccounts of the release, also where it is in another namespace."""
     accounts = (RELEASE, f"{RELEASE}-renewal")
-    emulated_aws.install(*(f"{space}/{account}" for space in (NAMESPACE, ELSEWHERE) for account in accounts))
+    everywhere = (f"{space}/{account}" for space in (NAMESPACE, ELSEWHERE) for account in accounts)
+    emulated_aws.install(*everywhere, f"{NAMESPACE}/{EXISTING}")
     yield
     remove_namespaces(emulated_aws.NAMESPACE)
 
@@ -87,23 +90,26 @@ class Chart:
         return file
 
     def install(
-        self, version: str, authority: str = "rsa-2", *, check: bool = True, **config: object
+        self,
+        version: str,
+        authority: str = "rsa-2",
+        *,
+        check: bool = True,
+        more: Document | None = None,
+        **config: object,
     ) -> subprocess.CompletedProcess[str]:
-        return self._helm(version, "install", authority, check, config)
+        return self._helm(version, "install", check, self.values(authority, more, **config))
 
     def upgrade(
         self, version: str, authority: str = "rsa-2", *, check: bool = True, **config: object
     ) -> subprocess.CompletedProcess[str]:
         """`helm upgrade --install`, as pipelines have it."""
-        return self._helm(version, "upgrade", authority, check, config)
+        return self._helm(version, "upgrade", check, self.values(authority, **config))
 
-    def _helm(
-        self, version: str, verb: str, authority: str, check: bool, config: dict[str, object]
-    ) -> subprocess.CompletedProcess[str]:
+    def _helm(self, version: str, verb: str, check: bool, values: Path) -> subprocess.CompletedProcess[str]:
         more = ["--install"] if verb == "upgrade" else []
-        values = str(self.values(authority, **config))
-        arguments = (verb, *more, RELEASE, str(self._package), "-n", NAMESPACE, "--values", values, "--timeout", "5m")
-        return helm(version, *arguments, check=check)
+        place = (verb, *more, RELEASE, str(self._package), "-n", NAMESPACE)
+        return helm(version, *place, "--values", str(values), "--timeout", "5m", check=check)
 
 
 @pytest.fixture

@@ -6,10 +6,11 @@ import json
 from typing import Any
 
 from e2e.kubernetes import Document, apply, kubectl, namespace
+from istio_pca.config import parse
+from istio_pca.policy import documents
 
 NAMESPACE = "emulated-aws"
 ACCOUNT = "111122223333"
-ROLE = f"arn:aws:iam::{ACCOUNT}:role/istio-pca"
 ENDPOINT = f"http://aws.{NAMESPACE}.svc.cluster.local:8080"
 AUTHORITIES: dict[str, Document] = {
     "rsa-1": {"levels": 1, "keys": ["RSA_2048"]},
@@ -18,21 +19,59 @@ AUTHORITIES: dict[str, Document] = {
     "ec-2": {"levels": 2, "keys": ["EC_secp384r1", "EC_prime256v1"]},
     "ec-3": {"levels": 3, "keys": ["EC_prime256v1"]},
 }
+ELSEWHERE: dict[str, Document] = {
+    "shared": {"account": "444455556666"},
+    "theirs": {"account": "444455556666"},
+    "virginia": {"region": "us-east-1"},
+    "gov": {"partition": "aws-us-gov", "region": "us-gov-west-1"},
+    "cn": {"partition": "aws-cn", "region": "cn-north-1"},
+}
+"""Authorities of other accounts, regions and partitions."""
 LAPTOP = {"accessKeyId": "AKIAEXAMPLEEXAMPLE00", "secretAccessKey": "an example is no secret, only long"}
 """Static keys, for processes outside the cluster."""
 IMAGE = "localhost/pca-emulator:e2e"
 
 
 def arn(name: str) -> str:
-    return f"arn:aws:acm-pca:eu-west-1:{ACCOUNT}:certificate-authority/{name}"
+    where = {"partition": "aws", "region": "eu-west-1", "account": ACCOUNT, **ELSEWHERE.get(name, {})}
+    return "arn:{partition}:acm-pca:{region}:{account}:certificate-authority/{name}".format(**where, name=name)
+
+
+def role(name: str, *, account: str = ACCOUNT, partition: str = "aws") -> str:
+    return f"arn:{partition}:iam::{account}:role/{name}"
+
+
+ROLE = role("istio-pca")
+
+
+def policy(authority: str, wanted: str, **config: str) -> Document:
+    """What `istio-pca policy` prints for this authority: permissions, assume, or share."""
+    wish = parse(json.dumps({"certificateAuthorityArn": arn(authority), **config}))
+    provider = f"arn:aws:iam::{ACCOUNT}:oidc-provider/example.com"
+    return documents(wish, provider, [])[wanted]
 
 
 def install(*service_accounts: str) -> None:
-    """One role, which only these ServiceAccounts (namespace/name) may assume."""
+    """Its roles may be assumed by these ServiceAccounts (namespace/name) alone, as docs/install.md has it."""
+    authorities: dict[str, Document] = {
+        **AUTHORITIES,
+        **{name: {"keys": ["EC_prime256v1"], **spec} for name, spec in ELSEWHERE.items()},
+    }
+    authorities["shared"]["policy"] = policy("shared", "share")
+    us = {"serviceAccounts": list(service_accounts)}
+    theirs = {"name": "ca", "account": "444455556666"}
+    by_us = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": role("assuming")}}
     scenario = {
-        "authorities": [{"name": name, "id": name, **spec} for name, spec in AUTHORITIES.items()],
+        "authorities": [{"name": name, "id": name, **spec} for name, spec in authorities.items()],
         "users": [{"name": "laptop", **LAPTOP}],
-        "roles": [{"name": "istio-pca", "serviceAccounts": list(service_accounts)}],
+        "roles": [
+            {"name": "istio-pca", **us},
+            {"name": "gov", "partition": "aws-us-gov", **us},
+            {"name": "cn", "partition": "aws-cn", **us},
+            {"name": "pod-identity", "podIdentities": list(service_accounts)},
+            {"name": "assuming", "policy": policy("theirs", "assume", roleArn=role(**theirs)), **us},
+            {**theirs, "trustPolicy": {"Statement": [by_us]}, "policy": policy("theirs", "permissions")},
+        ],
         "oidc": {"fromCluster": True},
         "issueDelay": 0.5,
     }

@@ -108,26 +108,27 @@ def wait(what: str, condition: Callable[[], T], seconds: float = SLOW_MACHINE) -
 
 
 @contextlib.contextmanager
-def port_forward(target: str, namespace: str, port: int) -> Iterator[int]:
-    """A port of this machine's loopback that leads to `port` of the target."""
-    process = subprocess.Popen(
-        ["kubectl", "port-forward", "-n", namespace, target, f":{port}"], stdout=subprocess.PIPE, text=True
-    )
+def port_forward(
+    target: str, namespace: str, port: int, *, address: str = "127.0.0.1", local: str = ""
+) -> Iterator[int]:
+    """A port of this machine, any one of its loopback, that leads to `port` of the target."""
+    command = ["kubectl", "port-forward", "-n", namespace, target, f"{local}:{port}", "--address", address]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
         line = process.stdout.readline()
-        found = re.search(r"127\.0\.0\.1:(\d+)", line)
+        found = re.search(rf"{re.escape(address)}:(\d+)", line)
         assert found, f"kubectl port-forward said {line!r}"
-        local = int(found[1])
-        wait("the forwarded port", lambda: _open(local))
-        yield local
+        port_here = int(found[1])
+        wait("the forwarded port", lambda: _open(address, port_here))
+        yield port_here
     finally:
         process.terminate()
         process.wait(10)
 
 
-def _open(port: int) -> bool:
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=2):
+def _open(address: str, port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection((address, port), timeout=2):
         return True
     return False
 

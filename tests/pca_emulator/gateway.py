@@ -13,7 +13,7 @@ from typing import Any, Final
 from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape
 
-from pca_emulator import iam, sigv4, sts, tampering, templates, validation
+from pca_emulator import iam, pod_identity, sigv4, sts, tampering, templates, validation
 from pca_emulator.errors import ServiceError
 from pca_emulator.faults import REFUSALS, TAMPERINGS, Fault
 from pca_emulator.iam import Principal
@@ -70,6 +70,9 @@ class Gateway:
 
     def reply(self, request: HttpRequest) -> Reply:
         target = request.headers.get("x-amz-target", "")
+        if (request.method, request.path) == ("GET", pod_identity.PATH):
+            call = Call("eks-auth", pod_identity.OPERATION)
+            return self._performed(call, request, self._agent, _json_answer, _json_error)
         if request.method != "POST" or request.path != "/":
             return _json_error(ServiceError("UnknownOperationException", "Requests are POST /", 404))
         if target:
@@ -153,6 +156,11 @@ class Gateway:
         validation.check(shape, call.parameters, "ValidationError")
         self._refuse(call)
         return self._world.sts.perform(call.operation, call.principal, call.parameters)
+
+    def _agent(self, call: Call, request: HttpRequest) -> dict[str, Any]:
+        self._refuse(call)
+        call.principal, answer = self._world.pod_identity.credentials(request.headers.get("authorization", ""))
+        return answer
 
     def _caller(self, call: Call, request: HttpRequest) -> Caller:
         clock, known = self._world.clock, self._world.identities

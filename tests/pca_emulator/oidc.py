@@ -75,8 +75,8 @@ class Provider:
     def arn(self, partition: str, account: str) -> str:
         return f"arn:{partition}:iam::{account}:oidc-provider/{self.issuer.removeprefix('https://')}"
 
-    def claims(self, token: str, wall: datetime) -> dict[str, Any]:
-        """The claims of a token that is genuine, of this issuer, for this audience, and valid now."""
+    def claims(self, token: str, wall: datetime, wanted: tuple[str, ...] = ()) -> dict[str, Any]:
+        """The claims of a token that is genuine, of this issuer, valid now, and for a wanted audience or our own."""
         unverified = _unverified(token)
         if unverified.get("iss") != self.issuer:
             issuer = unverified.get("iss")
@@ -85,7 +85,7 @@ class Provider:
         _check_times(claims, wall)
         found = claims.get("aud", [])
         audiences = found if isinstance(found, list) else [found]  # Kubernetes sends a list
-        if not any(each in self.audiences for each in audiences):
+        if not any(each in (wanted or self.audiences) for each in audiences):
             raise ServiceError("InvalidIdentityToken", "Incorrect token audience")
         if not isinstance(claims.get("sub"), str) or not claims["sub"]:
             raise ServiceError("InvalidIdentityToken", "Missing a required claim: sub")

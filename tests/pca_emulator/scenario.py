@@ -118,6 +118,8 @@ class Role:
     name: str = "istio-pca"
     service_accounts: tuple[str, ...] = ()
     """NAMESPACE/NAME: short for the trust policy that EKS users write for IRSA."""
+    pod_identities: tuple[str, ...] = ()
+    """NAMESPACE/NAME: the associations of EKS Pod Identity."""
     trust_policy: Policy | None = None
     policy: Policy | None = None
     account: str = ""

@@ -13,6 +13,7 @@ from pca_emulator.authority import Authority
 from pca_emulator.clock import Clock
 from pca_emulator.faults import FaultPlan
 from pca_emulator.identities import Identities
+from pca_emulator.pod_identity import PodIdentity
 from pca_emulator.quotas import Quotas
 from pca_emulator.scenario import Scenario
 from pca_emulator.service import PrivateCaService
@@ -56,6 +57,7 @@ class World:
         if provider is None and scenario.oidc is not None:
             provider = oidc.provider(scenario.oidc)
         self.sts = SecurityTokenService(self.identities, provider, clock)
+        self.pod_identity = PodIdentity(self.identities, provider, clock)
         self.faults = FaultPlan()
         self.quotas = Quotas(scenario.quotas)
         self.stopping = threading.Event()

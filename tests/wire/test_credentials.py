@@ -51,40 +51,30 @@ def test_irsa(wheel: Path, tmp_path: Path) -> None:
         assert principals(emulator) == {"assumed-role/istio-pca/istio-pca-blue"}
 
 
-@pytest.mark.parametrize(("shown", "status"), [("the token", 0), ("another", 20)])
-def test_pod_identity(wheel: Path, tmp_path: Path, shown: str, status: int) -> None:
-    """EKS Pod Identity: the agent gives credentials for the Pod's token, on an address of the node."""
-    token = tmp_path / "token"
-    token.write_text(shown)
-    with Emulator(Scenario(keys=("EC_prime256v1",))) as emulator:
-        keys = emulator.environment()
-
-        class Agent(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                known = self.headers["Authorization"] == "the token"
-                answer = {
-                    "AccessKeyId": keys["AWS_ACCESS_KEY_ID"],
-                    "SecretAccessKey": keys["AWS_SECRET_ACCESS_KEY"],
-                    "Token": None,
-                    "Expiration": "2126-01-01T00:00:00Z",
-                }
-                self.send_response(200 if known else 403)
-                self.end_headers()
-                self.wfile.write(json.dumps(answer if known else {"message": "denied"}).encode())
-
-            def log_message(self, *_: Any) -> None:
-                """Quiet."""
-
-        with served(Agent) as address:
-            variables = {
-                **emulator.endpoints(),
-                "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{address}/v1/credentials",
-                "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": str(token),
-            }
-            answer = Cli(wheel, tmp_path, variables).run("ensure", config=config(emulator, retryFor="1s"))
+@pytest.mark.parametrize(
+    ("account", "audience", "status"),
+    [
+        (SERVICE_ACCOUNT, "pods.eks.amazonaws.com", 0),
+        ("istio-system/another", "pods.eks.amazonaws.com", 20),
+        (SERVICE_ACCOUNT, "sts.amazonaws.com", 20),
+    ],
+)
+def test_pod_identity(wheel: Path, tmp_path: Path, account: str, audience: str, status: int) -> None:
+    """EKS Pod Identity: the agent gives credentials for a token of an associated ServiceAccount, for no other."""
+    with Emulator(Scenario(keys=("EC_prime256v1",), roles=(Role(pod_identities=(SERVICE_ACCOUNT,)),))) as emulator:
+        token = tmp_path / "token"
+        token.write_text(emulator.token(account, aud=[audience]))
+        variables = {
+            **emulator.endpoints(),
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{emulator.endpoint}/v1/credentials",
+            "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": str(token),
+        }
+        answer = Cli(wheel, tmp_path, variables).run("ensure", config=config(emulator, retryFor="1s"))
 
         assert (answer.returncode, len(emulator.issued)) == (status, int(status == 0))
-        assert keys["AWS_SECRET_ACCESS_KEY"] not in answer.stderr + answer.stdout
+        # EKS names the session: eks-CLUSTER-POD-UUID
+        known = {who.partition("-cluster-")[0] for who in principals(emulator)}
+        assert known == (set() if status else {"assumed-role/istio-pca/eks"})
 
 
 def test_another_account(wheel: Path, tmp_path: Path) -> None:
