@@ -19,6 +19,8 @@ _MESH_ROOT: Final = "istio-ca-root-cert"
 """istiod keeps it in every namespace, its own too; it outlives istiod."""
 _LONGEST_NEWS: Final = 1024
 """Characters; the API server refuses an Event with more."""
+_SOURCE: Final = "istio-pca"
+"""The component that our Events come from."""
 
 
 class ClusterSecrets:
@@ -50,6 +52,17 @@ class ClusterSecrets:
         with contextlib.suppress(IstioPcaError):  # the same is in the log and in the result
             self._space.call("POST", "events", body=self._event(news))
 
+    def latest_news(self, about: str) -> Announcement | None:
+        mine = f"involvedObject.kind=Secret,involvedObject.name={about},source={_SOURCE}"
+        found: list[dict[str, Any]] = []
+        with contextlib.suppress(IstioPcaError):  # who may read Secrets may perhaps not read Events
+            found = self._space.listed("events", fields=mine)
+        news = [
+            Announcement(about, one["reason"], one["message"], _moment(one["lastTimestamp"]), one["type"] == "Warning")
+            for one in found
+        ]
+        return max(news, key=lambda one: one.at, default=None)
+
     def _event(self, news: Announcement) -> dict[str, Any]:
         """Source: Kubernetes API reference, Event v1 core. `kubectl events --for secret/NAME` shows it."""
         moment = news.at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -62,7 +75,7 @@ class ClusterSecrets:
             "type": "Warning" if news.warning else "Normal",
             "reason": news.reason,
             "message": one_line(news.text, _LONGEST_NEWS - 1),
-            "source": {"component": "istio-pca"},
+            "source": {"component": _SOURCE},
             "firstTimestamp": moment,
             "lastTimestamp": moment,
             "count": 1,
@@ -95,6 +108,11 @@ def _parsed(answer: dict[str, Any]) -> Secret:
         labels=metadata.get("labels") or {},
         type=answer.get("type", "Opaque"),
         version=metadata.get("resourceVersion", ""),
-        created=datetime.fromisoformat(metadata["creationTimestamp"]),
+        created=_moment(metadata["creationTimestamp"]),
         immutable=bool(answer.get("immutable")),
     )
+
+
+def _moment(text: str) -> datetime:
+    """RFC 3339, as Kubernetes writes it."""
+    return datetime.fromisoformat(text)

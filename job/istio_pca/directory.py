@@ -56,6 +56,9 @@ class DirectorySecrets:
     def announce(self, news: Announcement) -> None:
         """Nobody watches a folder."""
 
+    def latest_news(self, about: str) -> Announcement | None:
+        return None
+
     def mesh_root(self) -> bytes:
         """A copy of the ConfigMap may lie there; in a folder there is no mesh that would have put it there."""
         try:

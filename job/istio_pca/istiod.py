@@ -31,7 +31,7 @@ class IstiodReplicas:
         # by name: with two address families a Pod stands in two slices
         found = {
             (endpoint.get("targetRef") or {}).get("name", address): address
-            for slice_ in self._space.listed("endpointslices", _LABELS)
+            for slice_ in self._space.listed("endpointslices", labels=_LABELS)
             for endpoint in slice_.get("endpoints") or []
             if (endpoint.get("conditions") or {}).get("ready") is not False
             for address in endpoint["addresses"][:1]

@@ -60,9 +60,9 @@ class Namespace:
             ) from None
         self._api = ApiClient(settings)
 
-    def listed(self, kind: str, labels: str) -> list[dict[str, Any]]:
-        """Those that bear these labels, such as `app=istiod`."""
-        path = f"{self._path(kind)}?{urlencode({'labelSelector': labels})}"
+    def listed(self, kind: str, *, labels: str = "", fields: str = "") -> list[dict[str, Any]]:
+        """Those that bear these labels, such as `app=istiod`, and have these values in their fields."""
+        path = f"{self._path(kind)}?{urlencode({'labelSelector': labels, 'fieldSelector': fields})}"
         items: list[dict[str, Any]] = self._sent("GET", path, f"{kind} {self.name}", None).get("items") or []
         return items
 

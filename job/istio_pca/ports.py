@@ -71,6 +71,9 @@ class SecretStore(Protocol):
     def announce(self, news: Announcement) -> None:
         """Tell whoever watches. News are worth no retry and no failure: never raises."""
 
+    def latest_news(self, about: str) -> Announcement | None:
+        """What was announced last of this Secret, as long as it is remembered (Kubernetes: an hour). Never raises."""
+
 
 @dataclass(frozen=True, order=True)
 class Replica:

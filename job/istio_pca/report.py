@@ -152,6 +152,12 @@ def span(left: timedelta) -> str:
     return f"{left / timedelta(hours=1):.0f} hours left"
 
 
+def since(gone: timedelta) -> str:
+    """A time that is over, in minutes: Kubernetes remembers Events for an hour."""
+    minutes = max(0, round(gone / timedelta(minutes=1)))
+    return f"{minutes} minute{'s'[: minutes != 1]} ago"
+
+
 def files_table(files: Mapping[str, bytes]) -> str:
     """The files of the Secret, and what each holds."""
     lines = []

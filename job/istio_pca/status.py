@@ -9,6 +9,7 @@ from typing import Any, Final
 from istio_pca import report
 from istio_pca.bundle import Bundle, Problem
 from istio_pca.plan import renew_at
+from istio_pca.ports import Announcement
 from istio_pca.proof import Proof
 from istio_pca.secret import AUTHORITY, CERTIFICATE, VERSION, Secret
 from istio_pca.target import Target
@@ -28,6 +29,8 @@ class Status:
     problems: tuple[Problem, ...]
     proof: Proof
     now: datetime
+    news: Announcement | None = None
+    """The last result that is remembered."""
 
     @property
     def health(self) -> str:
@@ -38,7 +41,7 @@ class Status:
 
     def document(self) -> dict[str, Any]:
         """For machines."""
-        bundle, notes = self.bundle, self.found.annotations
+        bundle, notes, news = self.bundle, self.found.annotations, self.news
         return {
             "target": self.target,
             "health": self.health,
@@ -53,6 +56,7 @@ class Status:
             "istiodConfirmed": self.proof.confirmed,
             "istiodReplicas": self.proof.replicas,
             "istiodLate": list(self.proof.late),
+            "lastResult": {"reason": news.reason, "message": news.text, "at": news.at} if news else None,
         }
 
     def text(self, *, colour: bool) -> str:
@@ -72,6 +76,9 @@ class Status:
             rows.append(("", f"{painted(self._bar(bundle))} {report.span(bundle.not_after - self.now)}"))
         if self.target.signs_workloads:
             rows.append(("istiod", self._istiod()))
+        if self.news:
+            ago = report.since(self.now - self.news.at)
+            rows.append(("last result", f"{self.news.reason}, {ago}: {self.news.text}"))
         lines = [f"{self.target}  {painted(self.health)}", *(f"  ✗ {problem.text}" for problem in self.problems)]
         lines += [f"  {name:<12}{value}" for name, value in rows]
         return "\n".join([*lines, "", report.chain_tree(bundle)] if bundle else lines)

@@ -160,7 +160,7 @@ def to_status(task: Task) -> Answer:
     found, bundle, defects = _inspected(task, now)
     mesh = world.mesh if target.signs_workloads else None
     proof = proven(bundle, mesh, world, window=0) if bundle and mesh else NOBODY
-    status = Status(target, found, bundle, defects, proof, now)
+    status = Status(target, found, bundle, defects, proof, now, world.store.latest_news(target.name))
     code = 0 if status.health == "good" else AuthorityError.exit_code
     return Answer(status.text(colour=task.colour), status.document(), code)
 

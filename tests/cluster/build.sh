@@ -3,12 +3,13 @@
 # The same flags everywhere, so that Go's caches are shared: -trimpath, no symbols, CGO only for the kubelet.
 
 PACKAGES=(buildah containerd runc debootstrap containernetworking-plugins iptables iproute2 conntrack openssl util-linux gcc libc6-dev redis-server git gnupg curl)
-GO_PARTS=(kube etcd coredns istio helm3 helm4 argo flux)
+GO_PARTS=(kube etcd coredns istio helm3 helm4 argo flux gateway_api)
 VERSION+=(
   [kube]=1.36.3              # a kubelet from 1.35 on needs failCgroupV1: false on cgroup v1
   [etcd]=v3.6.16 [coredns]=v1.15.0 [helm3]=v3.22.0 [helm4]=v4.3.1
   [argo]=v3.2.6              # from 3.4 on its engine is a local replace; 3.6 needs Go 1.27
   [flux]=v1.6.3              # of its helm-controller
+  [gateway_api]=v1.6.0       # that this Istio is built with
   [istio]=v0.0.0-20260827124520-eed52ebb66ad   # release-1.31; other pseudo-versions pull in modules that are not served
 )
 ISTIO_API=v1.31.4
@@ -89,6 +90,12 @@ recipe_flux() {         # Flux' kinds, made from its own types as its maintainer
     (cd "$(go list -m -f '{{.Dir}}' "github.com/fluxcd/$kind-controller/api")" && "$OLDPWD/bin/controller-gen" crd paths=./... "output:crd:dir=$OLDPWD/crds")
   done
   rm -rf bin go.mod go.sum
+}
+
+recipe_gateway_api() {  # its kinds, as they are released
+  go_module
+  cp -r --no-preserve=mode "$(go mod download -json "sigs.k8s.io/gateway-api@${VERSION[gateway_api]}" | sed -n 's/.*"Dir": "\(.*\)",/\1/p')/config/crd/standard" crds
+  rm go.mod crds/kustomization.yaml 2> /dev/null || true
 }
 
 recipe_promtool() {     # out of Debian's package, which is not installed: it would start a server

@@ -1,4 +1,4 @@
-"""A real Argo CD beside the cluster: application controller, repo server, Redis, and a Git repository on this machine.
+"""A real Argo CD beside the cluster: its two controllers, repo server, Redis, and a Git repository on this machine.
 
 No API server and no web interface: an Application is applied by kubectl, and its status tells the rest.
 Source: Argo CD, "Declarative Setup", "Application Specification".
@@ -104,7 +104,7 @@ def running(folder: Path) -> Iterator[ArgoCD]:
         place.mkdir()
     programs = folder / "programs"
     programs.mkdir()
-    for name in ("argocd-repo-server", "argocd-application-controller"):
+    for name in ("argocd-repo-server", "argocd-application-controller", "argocd-applicationset-controller"):
         (programs / name).symlink_to(os.environ["ARGOCD"])  # it is the part that it is called by
     helm = shutil.which(os.environ.get("HELM3", "helm3"))
     assert helm is not None
@@ -117,12 +117,15 @@ def running(folder: Path) -> Iterator[ArgoCD]:
     }
     redis = f"127.0.0.1:{_REDIS}"
     repo_server = ("--port", str(_REPO_SERVER), "--metrics-port", "18084", "--redis", redis, "--disable-tls")
-    controller = ("--kubeconfig", os.environ["KUBECONFIG"], "--namespace", NAMESPACE, "--redis", redis)
-    where = ("--repo-server", f"127.0.0.1:{_REPO_SERVER}", "--repo-server-plaintext", "--metrics-port", "18082")
+    controller = ("--kubeconfig", os.environ["KUBECONFIG"], "--namespace", NAMESPACE, "--repo-server-plaintext")
+    where = ("--redis", redis, "--repo-server", f"127.0.0.1:{_REPO_SERVER}", "--metrics-port", "18082")
+    sets = ("--argocd-repo-server", f"127.0.0.1:{_REPO_SERVER}", "--metrics-addr", "127.0.0.1:18085")
+    ports = ("--probe-addr", "127.0.0.1:18086", "--webhook-addr", "127.0.0.1:18087")
     commands = (
         ("redis-server", "--port", str(_REDIS), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)),
         ("argocd-repo-server", *repo_server, "--loglevel", "warn"),
         ("argocd-application-controller", *controller, *where, "--loglevel", "warn"),
+        ("argocd-applicationset-controller", *controller, *sets, *ports, "--loglevel", "warn"),
     )
     with contextlib.ExitStack() as stack:
         stack.callback(_remove)
@@ -154,12 +157,12 @@ def _install() -> str:
     """Its kinds, its settings, and the cluster that it may change; the cluster's address."""
     namespace(NAMESPACE)
     kubectl("apply", "--server-side", "--force-conflicts", "-f", os.environ["ARGOCD_CRDS"])
-    established("applications.argoproj.io", "appprojects.argoproj.io")
+    established("applications.argoproj.io", "applicationsets.argoproj.io", "appprojects.argoproj.io")
     config: Any = yaml.safe_load(kubectl("config", "view", "--minify", "--flatten", "--raw"))
-    (cluster,), (user,) = config["clusters"], config["users"]
-    server: str = cluster["cluster"]["server"]
+    (here,), (user,) = config["clusters"], config["users"]
+    server: str = here["cluster"]["server"]
     tls = {
-        "caData": cluster["cluster"]["certificate-authority-data"],
+        "caData": here["cluster"]["certificate-authority-data"],
         "certData": user["user"]["client-certificate-data"],
         "keyData": user["user"]["client-key-data"],
     }
@@ -167,17 +170,7 @@ def _install() -> str:
     apply(
         _own("v1", "ConfigMap", "argocd-cm", mine, data={}),
         _own("v1", "Secret", "argocd-secret", mine, data={"server.secretkey": _encoded(secrets.token_hex(16))}),
-        _own(
-            "v1",
-            "Secret",
-            "this-cluster",
-            {"argocd.argoproj.io/secret-type": "cluster"},
-            data={
-                "name": _encoded("this-cluster"),
-                "server": _encoded(server),
-                "config": _encoded(json.dumps({"tlsClientConfig": tls})),
-            },
-        ),
+        cluster("this-cluster", server, tlsClientConfig=tls),
         _own(
             "argoproj.io/v1alpha1",
             "AppProject",
@@ -191,6 +184,13 @@ def _install() -> str:
         ),
     )
     return server
+
+
+def cluster(name: str, server: str, **config: Any) -> Document:
+    """One that Argo CD may change."""
+    known = {"name": name, "server": server, "config": json.dumps(config)}
+    labels = {"argocd.argoproj.io/secret-type": "cluster"}
+    return _own("v1", "Secret", name, labels, data={key: _encoded(value) for key, value in known.items()})
 
 
 def _own(version: str, kind: str, name: str, labels: dict[str, str], **content: Any) -> Document:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
+from cryptography import x509
 
 from e2e import argocd, emulated_aws, istiod
 from e2e.argocd import ArgoCD
@@ -148,3 +149,30 @@ def test_helm_hook_mode(argo: ArgoCD, chart: Chart) -> None:
     assert [(one["hookType"], one["hookPhase"]) for one in hooks] == [("PreSync", "Succeeded")]
     assert exists("secret", "cacerts", NAMESPACE)
     assert exists("cronjob", f"{RELEASE}-renewal", NAMESPACE)
+
+
+def test_application_set(argo: ArgoCD, chart: Chart) -> None:
+    """examples/argocd: an Application for each cluster, with its own name in the config; here the first is synced."""
+    document: Document = yaml.safe_load((EXAMPLES / "applicationset.yaml").read_text())
+    blue, green = document["spec"]["generators"][0]["list"]["elements"]
+    blue.update(server=argo.server, roleArn=emulated_aws.ROLE)
+    template = document["spec"]["template"]["spec"]
+    source, values = template["source"], template["source"]["helm"]["valuesObject"]
+    source.update(repoURL=f"file://{argo.repository}", path=source.pop("chart"), targetRevision="HEAD")
+    here = json.loads(chart.values("rsa-2").read_text())
+    values.update(image=here["image"], extraEnv=here["extraEnv"])
+    values["config"]["certificateAuthorityArn"] = emulated_aws.arn("rsa-2")
+    apply(argocd.cluster("green", green["server"]), document)
+
+    def configs() -> dict[str, str]:
+        found = json.loads(kubectl("get", "applications", "-n", argocd.NAMESPACE, "-o", "json"))["items"]
+        wanted = {one["metadata"]["name"]: one["spec"]["source"]["helm"]["valuesObject"]["config"] for one in found}
+        return {name: config["clusterName"] for name, config in wanted.items()}
+
+    wanted = {f"istio-pca-{name}": name for name in ("blue", "green")}
+    wait("the Applications", lambda: configs() == wanted)
+    argo.healthy("istio-pca-blue")
+
+    subject = x509.load_pem_x509_certificate(secret_data("cacerts", NAMESPACE)["ca-cert.pem"]).subject
+    assert subject.rfc4514_string() == "CN=Istio CA blue,O=Istio"
+    kubectl("delete", "applicationset", "istio-pca", "-n", argocd.NAMESPACE, "--timeout=240s")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import socket
 import ssl
 import threading
@@ -19,6 +20,7 @@ from e2e.conftest import NAMESPACE, RELEASE, Chart
 from e2e.kubernetes import (
     apply_soon,
     due_now,
+    established,
     exists,
     get,
     helm,
@@ -154,6 +156,74 @@ def opens(port: int, root: bytes) -> bool:
         return asked(port, root)[0] == "open"
     except (OSError, http.client.HTTPException):
         return False
+
+
+LISTENER = {
+    "apiVersion": "gateway.networking.k8s.io/v1",
+    "kind": "Gateway",
+    "metadata": {
+        "name": "shop",
+        "namespace": INGRESS,
+        "annotations": {"networking.istio.io/service-type": "ClusterIP"},
+    },
+    "spec": {
+        "gatewayClassName": "istio",
+        "listeners": [
+            {
+                "name": "https",
+                "port": 443,
+                "protocol": "HTTPS",
+                "hostname": HOST,
+                "tls": {"mode": "Terminate", "certificateRefs": [{"name": SHOP["secretName"]}]},
+            }
+        ],
+    },
+}
+REDIRECT = {
+    "apiVersion": "gateway.networking.k8s.io/v1",
+    "kind": "HTTPRoute",
+    "metadata": {"name": "shop", "namespace": INGRESS},
+    "spec": {
+        "parentRefs": [{"name": "shop"}],
+        "rules": [{"filters": [{"type": "RequestRedirect", "requestRedirect": {"hostname": "open.example.com"}}]}],
+    },
+}
+
+
+@pytest.fixture
+def gateway_api(ingress: None) -> Iterator[None]:
+    if "GATEWAY_API_CRDS" not in os.environ:
+        pytest.skip("GATEWAY_API_CRDS is not set: its kinds are not at hand (the node of tests/cluster has them)")
+    kubectl("apply", "--server-side", "-f", os.environ["GATEWAY_API_CRDS"])
+    established("gateways.gateway.networking.k8s.io", "httproutes.gateway.networking.k8s.io")
+    yield
+    kubectl("delete", "-f", os.environ["GATEWAY_API_CRDS"])
+
+
+def test_gateway_api(gateway_api: None, chart: Chart, gate: Path) -> None:
+    """A listener of the Kubernetes Gateway API, which Istio runs, serves it; after a renewal the new one."""
+    chart.install("helm4", gateways=[SHOP])
+    istiod.install("helm4", gate)
+    istiod.ready()
+    apply_soon(LISTENER, REDIRECT)
+    wait("Istio to run it", lambda: exists("deployment", "shop-istio", INGRESS))
+    kubectl("rollout", "status", "deployment/shop-istio", "-n", INGRESS, "--timeout=180s")
+    root, first = emulated_aws.root_pem("rsa-2"), stored()
+
+    with port_forward("deployment/shop-istio", INGRESS, 443) as port:
+
+        def served() -> int:
+            """The serial; 0 as long as it does not serve."""
+            try:
+                return asked(port, root)[1]
+            except (OSError, http.client.HTTPException):
+                return 0
+
+        assert wait("the listener to serve", served) == first
+        due_now("shop-credential", INGRESS)
+        run_now(f"{RELEASE}-renewal", "renew", NAMESPACE)
+        assert stored() != first
+        wait("the listener to serve the new one", lambda: served() == stored())
 
 
 def test_a_namespace_that_goes(ingress: None, chart: Chart) -> None:

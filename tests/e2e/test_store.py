@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -12,6 +13,7 @@ from e2e.kubernetes import kubectl, namespace, remove_namespaces
 from istio_pca.cluster import ClusterSecrets
 from istio_pca.errors import ConfigError, DeniedError, RefusedError
 from istio_pca.kube import Namespace
+from istio_pca.ports import Announcement
 from store_laws import SECRET, StoreLaws
 
 NAMESPACE = "store-test"
@@ -32,6 +34,18 @@ def store(place: str) -> ClusterSecrets:
 
 class TestLaws(StoreLaws):
     """Of the port, on a real API server."""
+
+
+def test_latest_news(store: ClusterSecrets) -> None:
+    """Of all that was announced of this Secret the newest, whole seconds exact; of another Secret nothing."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    older = Announcement("shop", "Issued", "first", now - timedelta(seconds=90))
+    newest = Announcement("shop", "Denied", "then not", now, warning=True)
+    for news in (newest, older, Announcement("other", "Issued", "of another", now + timedelta(seconds=5))):
+        store.announce(news)
+
+    assert store.latest_news("shop") == newest
+    assert store.latest_news("cacerts-of-nobody") is None
 
 
 def test_a_namespace_that_is_not_there(place: str) -> None:

@@ -44,6 +44,9 @@ class MemorySecrets:
     def announce(self, news: Announcement) -> None:
         """Nobody watches."""
 
+    def latest_news(self, about: str) -> Announcement | None:
+        return None
+
     def _write(self, secret: Secret) -> Secret:
         self._must_be(secret)
         written = replace(secret, version=str(next(self._versions)), created=self._now())

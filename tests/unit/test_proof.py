@@ -102,7 +102,7 @@ class Slices:
     def __init__(self, *slices: dict[str, object]) -> None:
         self._slices = slices
 
-    def listed(self, kind: str, labels: str) -> list[dict[str, object]]:
+    def listed(self, kind: str, *, labels: str) -> list[dict[str, object]]:
         return list(self._slices)
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from istio_pca.checks import problems
 from istio_pca.plan import renew_at
+from istio_pca.ports import Announcement
 from istio_pca.proof import NOBODY, Proof
 from istio_pca.status import Status
 from unit import pki
@@ -60,3 +61,14 @@ def test_document() -> None:
     assert (found["health"], found["daysLeft"], found["problems"]) == ("good", 80, [])
     assert found["notAfter"] == GOOD.not_after
     assert replace(at(91)).document()["problems"][0]["code"] == "expired"
+
+
+def test_last_result() -> None:
+    """What happened last, and how long ago, if anybody remembers it."""
+    news = Announcement("cacerts", "Renewed", "due since 2026-07-25", NOW + timedelta(minutes=3))
+    found = replace(at(0), news=news, now=NOW + timedelta(minutes=15))
+
+    assert "  last result Renewed, 12 minutes ago: due since 2026-07-25" in found.text(colour=False).splitlines()
+    assert found.document()["lastResult"] == {"reason": "Renewed", "message": news.text, "at": news.at}
+    assert "last result" not in at(0).text(colour=False)
+    assert at(0).document()["lastResult"] is None
