@@ -1,13 +1,14 @@
 """Writes the files that follow from the code: `python tests/generated.py`; with `--check` it fails when one differs.
 
 docs/troubleshooting.md from the error classes, docs/reliability.md from the tests' tables, chart/values.schema.json
-from the config.
+from the config, docs/status.svg from what `status` prints.
 """
 
 from __future__ import annotations
 
 import sys
 
+import picture
 import reliability
 import troubleshooting
 from chart import values_schema
@@ -16,6 +17,7 @@ WRITERS = {
     troubleshooting.FILE: troubleshooting.document,
     reliability.FILE: reliability.document,
     values_schema.FILE: values_schema.generated,
+    picture.FILE: picture.document,
 }
 
 if __name__ == "__main__":

@@ -13,6 +13,9 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
+from grafana_foundation_sdk.cog import plugins
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models import dashboard
 
 from chart.conftest import ARN, CHART, HELMS, IRSA, ROLE, Document, Render, annotations, helm, only
 from chart.values_schema import FILE, generated
@@ -501,3 +504,28 @@ def test_monitoring(render: Render) -> None:
     assert len(only(objects, "PrometheusRule")["spec"]["groups"][0]["rules"]) == 4
     assert board["metadata"]["labels"]["grafana_dashboard"] == "1"
     assert json.loads(board["data"]["istio-pca.json"])["uid"] == "istio-pca"
+
+
+def test_dashboard_loads(render: Render) -> None:
+    """Grafana's own model reads it, every key of it: what the model does not know would be lost on the way back."""
+    plugins.register_default_plugins()
+
+    def loaded(board: Document) -> Document:
+        model = dashboard.Dashboard.from_json(board)
+        back: Document = json.loads(JSONEncoder(sort_keys=True).encode(model))
+        return back
+
+    def kept(given: Any, back: Any) -> bool:
+        """Whether all that is given came back; the model adds what it takes for granted."""
+        if isinstance(given, dict):
+            return isinstance(back, dict) and all(key in back and kept(one, back[key]) for key, one in given.items())
+        if isinstance(given, list):
+            return len(given) == len(back) and all(map(kept, given, back))
+        return bool(given == back)
+
+    (board,) = [one for one in render({"monitoring": {"dashboard": {"enabled": True}}}) if one["kind"] == "ConfigMap"]
+    text = board["data"]["istio-pca.json"]
+    misspelled = json.loads(text.replace('"fieldConfig"', '"fieldConfigs"'))
+
+    assert kept(json.loads(text), loaded(json.loads(text)))
+    assert not kept(misspelled, loaded(misspelled))
