@@ -80,7 +80,7 @@ recipe_argo() {         # one program, which is the part of Argo CD by whose nam
   rm crds/kustomization.yaml go.mod go.sum
 }
 
-recipe_flux() {         # Flux' kinds, made from its own types as its maintainers make them; its controllers are no Go modules
+recipe_flux() {         # Flux' kinds, made from its own types as its maintainers make them; its helm-controller cannot be had as a module
   local kind
   go_module
   go get "github.com/fluxcd/helm-controller/api@${VERSION[flux]}" "github.com/fluxcd/source-controller/api@$FLUX_SOURCES"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
@@ -17,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from e2e import emulated_aws
+from e2e import emulated_aws, istiod
 from e2e.kubernetes import Document, apply, get, kubectl
 
 ADDRESS = f"http://proxy.{emulated_aws.NAMESPACE}.svc.cluster.local:3128"
@@ -29,11 +28,11 @@ _LOG = ("--log-level", "warn", "--file-flush-interval-msec", "100")  # else `ask
 def install() -> bytes:
     """Starts it beside the emulator; its CA, for those who are to trust it."""
     ca, chain, key = _certificates()
-    image = os.environ.get("PROXY_IMAGE", "localhost/istio/proxyv2:e2e")
+    istio = istiod.here()["global"]
     container = {
         "name": "envoy",
-        "image": image,
-        "imagePullPolicy": "Never",
+        "image": f"{istio['hub']}/proxyv2:{istio['tag']}",
+        "imagePullPolicy": istio["imagePullPolicy"],
         "command": ["/usr/local/bin/envoy", "--config-path", "/envoy/envoy.json", *_LOG],
         "readinessProbe": {"tcpSocket": {"port": 3128}, "periodSeconds": 1},
         "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},

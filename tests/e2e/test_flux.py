@@ -1,4 +1,4 @@
-"""examples/flux by the API server's own check against Flux' kinds. Its controllers are no Go modules: none runs."""
+"""examples/flux by the API server's own check against Flux' kinds. Its helm-controller cannot be had as a Go module."""
 
 from __future__ import annotations
 
