@@ -18,11 +18,41 @@ from typing import Any
 
 from istio_pca.bundle import Bundle, read
 from istio_pca.checks import judged
-from istio_pca.layout import CACERTS, Layout
+from istio_pca.layout import CACERTS, GATEWAY, Layout
 from istio_pca.ports import SecretStore
 from pca_emulator import Emulator
 
 SCRIPT = Path(__file__).with_name("wire") / "killable.py"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A Secret that is made: `cacerts`, or a gateway's."""
+
+    name: str
+    layout: Layout
+    dns_names: tuple[str, ...] = ()
+
+    def wish(self, emulator: Emulator, namespace: str, validity: str) -> dict[str, Any]:
+        """The config that asks for it alone."""
+        names = {"secretName": self.name, "dnsNames": list(self.dns_names)}
+        parts = (
+            {"cacerts": {"enabled": False}, "gateways": [{"namespace": namespace, "validity": validity, **names}]}
+            if self.dns_names
+            else {"cacerts": {"namespace": namespace, "validity": validity}}
+        )
+        return {"certificateAuthorityArn": emulator.ca_arn, "clusterName": "blue", **parts}
+
+
+MESH = Kind("cacerts", CACERTS)
+SHOP = Kind("shop", GATEWAY, ("shop.example.com",))
+RUNS = {
+    "first certificate": (MESH, False),
+    "renewal": (MESH, True),
+    "first certificate of a gateway": (SHOP, False),
+    "renewal of a gateway": (SHOP, True),
+}
+"""What is killed, and whether it is a renewal."""
 
 
 @dataclass
@@ -33,9 +63,7 @@ class Place:
     argument: str
     """Of killable.py."""
     environment: dict[str, str] = field(repr=False)
-    name: str = "cacerts"
-    layout: Layout = CACERTS
-    dns_names: tuple[str, ...] = ()
+    kind: Kind = MESH
 
     def run(self, wish: dict[str, Any], point: str = "") -> tuple[int, list[str]]:
         """Exit status (negative: the signal), and the calls that were made."""
@@ -45,24 +73,27 @@ class Place:
         return answer.returncode, answer.stdout.split()
 
     def data(self) -> dict[str, bytes]:
-        found = self.store.read(self.name)
+        found = self.store.read(self.kind.name)
         return dict(found.data) if found else {}
 
     def good(self) -> Bundle | None:
         """What is there, if it is whole and passes every check."""
-        bundle, defects = judged(read(self.data(), self.layout), datetime.now(UTC), self.dns_names)
+        bundle, defects = judged(read(self.data(), self.kind.layout), datetime.now(UTC), self.kind.dns_names)
         return None if defects else bundle
 
 
-def sweep(place: Callable[[str], Place], emulator: Emulator, wish: dict[str, Any], before: dict[str, Any]) -> int:
-    """Kill a run at every point of the recorded one; returns how many points there were.
+def sweep(run: str, place: Callable[[str, Kind], Place], emulator: Emulator, namespace: str) -> int:
+    """Kill one of RUNS at every point of the recorded one; returns how many points there were.
 
-    `place` gives an empty one for a name; `before` is the config of a run that goes before each, if any.
+    `place` gives an empty one for a name. `cacerts` or the gateway's Secret is absent or whole at every instant, what
+    was there stays in force until the next is written, and one certificate is billed.
     """
+    kind, renewal = RUNS[run]
+    wish, before = (kind.wish(emulator, namespace, validity) for validity in ("30d", "60d"))
 
     def prepared(name: str) -> Place:
-        made = place(name)
-        if before:
+        made = place(name, kind)
+        if renewal:
             assert made.run(before)[0] == 0
         return made
 
@@ -85,8 +116,8 @@ def sweep(place: Callable[[str], Place], emulator: Emulator, wish: dict[str, Any
         assert bundle, point
         assert len(emulator.issued) == bought + 1, f"{point}: bought {len(emulator.issued) - bought}"
         assert bundle.serial == emulator.issued[-1].serial, point
-        assert one.store.read(f"{one.name}-pending") is None, point
+        assert one.store.read(f"{kind.name}-pending") is None, point
         assert emulator.issued[-1].certificate.public_key() == bundle.key.public_key(), point
-        root, key = one.layout.root, one.layout.key
+        root, key = kind.layout.root, kind.layout.key
         assert not old or (new[root] == old[root] and new[key] != old[key]), point
     return len(points)

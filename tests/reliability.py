@@ -61,7 +61,7 @@ def document() -> str:
         "the next one goes on where it stopped. No call is repeated after `retryFor`; one that is under way then may take its read timeout of 10 seconds more.",
         "",
         "## Killed (SIGKILL), then run again",
-        "Before and after each outside call, in a folder (`tests/wire/test_killed.py`) and, those of `cacerts`, in a cluster (`tests/e2e/test_killed.py`).",
+        "Before and after each outside call, in a folder (`tests/wire/test_killed.py`) and in a cluster (`tests/e2e/test_killed.py`).",
         "",
         "| run | points | certificates bought at each |",
         "|---|---|---|",

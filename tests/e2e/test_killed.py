@@ -10,7 +10,7 @@ import pytest
 from e2e.kubernetes import kubectl, namespace, remove_namespaces
 from istio_pca.cluster import ClusterSecrets
 from istio_pca.kube import Namespace
-from kill_sweep import Place, sweep
+from kill_sweep import RUNS, Kind, Place, sweep
 from pca_emulator import Emulator, Scenario
 from reliability_rows import KILL_POINTS
 
@@ -24,25 +24,20 @@ def authority() -> Iterator[Emulator]:
 
 
 @pytest.fixture
-def place(cluster: None, authority: Emulator) -> Iterator[Callable[[str], Place]]:
+def place(cluster: None, authority: Emulator) -> Iterator[Callable[[str, Kind], Place]]:
     namespace(NAMESPACE)
     store = ClusterSecrets(Namespace(NAMESPACE, kubeconfig=os.environ["KUBECONFIG"]))
     environment = {"KUBECONFIG": os.environ["KUBECONFIG"], **authority.environment()}
 
-    def empty(_: str) -> Place:
+    def empty(_: str, kind: Kind) -> Place:
         kubectl("delete", "secrets", "--all", "-n", NAMESPACE)
-        return Place(store, "cluster", environment)
+        return Place(store, "cluster", environment, kind)
 
     yield empty
     remove_namespaces(NAMESPACE)
 
 
-@pytest.mark.parametrize("run", ["first certificate", "renewal"])
-def test_killed(place: Callable[[str], Place], authority: Emulator, run: str) -> None:
-    """As in tests/wire/test_killed.py, against the API server."""
-    first = {"certificateAuthorityArn": authority.ca_arn, "cacerts": {"namespace": NAMESPACE}}
-    again = {**first, "cacerts": {"namespace": NAMESPACE, "validity": "90d"}}
-
-    points = sweep(place, authority, first, {}) if run == "first certificate" else sweep(place, authority, again, first)
-
-    assert points == KILL_POINTS[run]
+@pytest.mark.parametrize("run", RUNS)
+def test_killed(place: Callable[[str, Kind], Place], authority: Emulator, run: str) -> None:
+    """The law of tests/kill_sweep.py, against the API server."""
+    assert sweep(run, place, authority, NAMESPACE) == KILL_POINTS[run]
