@@ -159,11 +159,12 @@ def test_the_arn_ends_with_the_serial(standing: Emulator) -> None:
         ("arn:aws:acm-pca:eu-west-1::template/SubordinateCACertificate_PathLen0/V1", "ValidationException"),
         ("arn:aws:acm-pca:::template/SubordinateCACertificate_PathLen0_CSRPassthrough/V1", "NotEmulatedException"),
         ("arn:aws:acm-pca:::template/BlankEndEntityCertificate_APIPassthrough/V1", "NotEmulatedException"),
-        ("arn:aws:acm-pca:::template/RootCACertificate/V1", "NotEmulatedException"),
+        ("arn:aws:acm-pca:::template/RootCACertificate/V1", "ValidationException"),
+        ("arn:aws:acm-pca:::template/RootCACertificate_APIPassthrough/V1", "NotEmulatedException"),
     ],
 )
 def test_other_templates_are_refused(standing: Emulator, template: str, code: str) -> None:
-    """What does not exist, is of another partition, or is not emulated issues nothing."""
+    """What does not exist, is of another partition, is for roots alone, or is not emulated issues nothing."""
     before = len(standing.issued)
     with pytest.raises(ClientError) as refused:
         client(standing).issue_certificate(**request(standing, TemplateArn=template))

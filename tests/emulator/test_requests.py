@@ -146,9 +146,9 @@ def test_an_authority_is_found_in_its_own_region_only(standing: Emulator) -> Non
 
 def test_operations_that_are_not_emulated_say_so(standing: Emulator) -> None:
     """A client error, so that nobody retries it."""
-    assert _refused(standing, "list_certificate_authorities") == {
+    assert _refused(standing, "get_policy", ResourceArn=standing.ca_arn) == {
         "Code": "UnknownOperationException",
-        "Message": "This emulator has no ListCertificateAuthorities, AWS has.",
+        "Message": "This emulator has no GetPolicy, AWS has.",
     }
 
 

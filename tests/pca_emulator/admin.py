@@ -70,6 +70,7 @@ class Admin:
                         "notBefore": each.certificate.not_valid_before_utc.isoformat(),
                         "notAfter": each.certificate.not_valid_after_utc.isoformat(),
                         "failed": each.failed,
+                        "revoked": each.revoked,
                         "certificate": each.pem,
                     }
                     for each in self._world.service.issued

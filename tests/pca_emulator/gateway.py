@@ -17,6 +17,7 @@ from pca_emulator import iam, pod_identity, sigv4, sts, tampering, templates, va
 from pca_emulator.errors import ServiceError
 from pca_emulator.faults import REFUSALS, TAMPERINGS, Fault
 from pca_emulator.iam import Principal
+from pca_emulator.lifecycle import Home
 from pca_emulator.service import in_progress, request_failed
 from pca_emulator.sigv4 import Caller, HttpRequest
 from pca_emulator.world import World
@@ -123,25 +124,28 @@ class Gateway:
         shape = validation.input_shape("acm-pca", call.operation)
         if shape is None or not request.headers["x-amz-target"].startswith("ACMPrivateCA."):
             raise ServiceError("UnknownOperationException", f"There is no operation {call.operation}.")
-        operation = self._world.service.operations.get(call.operation)
-        if operation is None:
+        service = self._world.service
+        if call.operation not in {*service.operations, *service.lifecycle.of_account}:
             raise ServiceError("UnknownOperationException", f"This emulator has no {call.operation}, AWS has.")
         call.parameters = validation.from_json(shape, _parsed(request))
         validation.check(shape, call.parameters)
         self._authorize(call, caller)
         self._world.quotas.spend(call.operation)
         self._refuse(call)
-        authority = self._world.service.authority(call.parameters["CertificateAuthorityArn"], caller.region)
-        answer = operation(authority, call.parameters)
+        if call.operation in service.lifecycle.of_account:
+            home = Home(caller.principal.arn.split(":")[1], caller.region, caller.principal.account)
+            return service.lifecycle.of_account[call.operation](home, call.parameters)
+        authority = service.authority(call.parameters["CertificateAuthorityArn"], caller.region)
+        answer = service.operations[call.operation](authority, call.parameters)
         return self._tampered(call, answer)
 
     def _authorize(self, call: Call, caller: Caller) -> None:
-        arn = call.parameters["CertificateAuthorityArn"]
+        arn = call.parameters.get("CertificateAuthorityArn", "*")
         context: dict[str, list[str]] = {"aws:RequestedRegion": [caller.region]}
         if call.operation == "IssueCertificate":
             given = call.parameters.get("TemplateArn")
             context["acm-pca:TemplateArn"] = [given or templates.default_arn(arn.split(":")[1])]
-        known = self._world.service.authorities.get(arn)
+        known = self._world.service.lifecycle.find(arn)
         policy = known.spec.policy if known else None
         iam.authorize(caller.principal, f"acm-pca:{call.operation}", arn, context, policy)
 

@@ -96,7 +96,7 @@ def authorize(
         raise ServiceError("AccessDeniedException", f"{text} with an explicit deny in an identity-based policy")
     if shared is Decision.DENIED:
         raise ServiceError("AccessDeniedException", f"{text} with an explicit deny in a resource-based policy")
-    foreign = resource.split(":")[4] != principal.account
+    foreign = resource != "*" and resource.split(":")[4] != principal.account
     if own is not Decision.ALLOWED and (foreign or shared is not Decision.ALLOWED):
         because = f"because no identity-based policy allows the {action} action"
         raise ServiceError("AccessDeniedException", f"{text} {because}")

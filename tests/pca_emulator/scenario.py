@@ -25,8 +25,13 @@ AWS_QUOTAS: Final[Mapping[str, float]] = {
     "GetCertificateAuthorityCertificate": 20,
     "ListTags": 20,
     "ListPermissions": 5,
+    "CreateCertificateAuthority": 1,
+    "GetCertificateAuthorityCsr": 10,
+    "ImportCertificateAuthorityCertificate": 10,
+    "ListCertificateAuthorities": 20,
+    "RevokeCertificate": 20,
 }
-"""Calls per second and operation, AWS' defaults."""
+"""Calls per second and operation, AWS' defaults; those of other operations are not known here, and not limited."""
 
 Policy = Mapping[str, Any]
 
@@ -36,6 +41,7 @@ class AuthoritySpec:
     """One private CA, and what is above it."""
 
     name: str = "main"
+    """The id when empty."""
     levels: int = 2
     """1: a root CA that signs itself · 2 and more: the last one is the CA that ACM PCA offers."""
     keys: tuple[str, ...] = ("RSA_2048",)
@@ -68,6 +74,8 @@ class AuthoritySpec:
             _among(where, "pathLength", self.own_path_length, range(6 - self.levels))
         if not self.id:
             object.__setattr__(self, "id", str(uuid.uuid4()))
+        if not self.name:
+            object.__setattr__(self, "name", self.id)
 
     @property
     def arn(self) -> str:

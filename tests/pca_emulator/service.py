@@ -1,7 +1,8 @@
-"""The operations of ACM PCA on the authorities: parameters in, answer out. It knows no caller, signature or HTTP."""
+"""The operations of ACM PCA, here those on certificates: parameters in, answer out. It knows no caller and no HTTP."""
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -9,21 +10,14 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from cryptography import x509
-from cryptography.x509.oid import NameOID
 
 from pca_emulator import csr, keys, templates, validity
-from pca_emulator.authority import Authority, Order, Subject, pem, pem_chain
+from pca_emulator.authority import Authority, Order, Subject, path_length, pem, pem_chain
 from pca_emulator.clock import Clock
 from pca_emulator.errors import ServiceError, not_emulated
+from pca_emulator.lifecycle import IDEMPOTENT_FOR, Lifecycle
 
-IDEMPOTENT_FOR: Final = timedelta(minutes=5)
 _HAS_CERTIFICATE: Final = frozenset({"ACTIVE", "DISABLED", "EXPIRED"})
-_NEVER_HAD_ONE: Final = frozenset({"CREATING", "PENDING_CERTIFICATE", "FAILED"})
-_SUBJECT_FIELDS: Final = {
-    NameOID.COUNTRY_NAME: "Country",
-    NameOID.ORGANIZATION_NAME: "Organization",
-    NameOID.COMMON_NAME: "CommonName",
-}
 
 
 @dataclass(frozen=True)
@@ -40,6 +34,12 @@ class IssuedCertificate:
     ready_at: datetime
     certificate: x509.Certificate
     failed: bool = False
+    revoked: str = ""
+    """The reason, once it is."""
+
+    @property
+    def signs_itself(self) -> bool:
+        return self.template == templates.ROOT.name
 
     @property
     def pem(self) -> str:
@@ -50,16 +50,17 @@ class PrivateCaService:
     """All authorities of an emulator, and what they have issued."""
 
     def __init__(self, authorities: Iterable[Authority], clock: Clock, issue_delay: float) -> None:
-        self.authorities = {authority.arn: authority for authority in authorities}
         self.issue_delay = timedelta(seconds=issue_delay)
+        self.lifecycle = Lifecycle(authorities, clock, self.issue_delay)
         self._clock = clock
         self._lock = threading.Lock()
         self._issued: dict[str, IssuedCertificate] = {}
         self._tokens: dict[tuple[str, str], IssuedCertificate] = {}
         self.operations: dict[str, Callable[[Authority, dict[str, Any]], dict[str, Any]]] = {
-            "DescribeCertificateAuthority": self._describe,
+            **self.lifecycle.of_authority,
             "IssueCertificate": self._issue,
             "GetCertificate": self._get,
+            "RevokeCertificate": self._revoke,
             "GetCertificateAuthorityCertificate": self._get_authority_certificate,
             "ListPermissions": lambda _authority, _parameters: {"Permissions": []},
             "ListTags": self._list_tags,
@@ -75,7 +76,7 @@ class PrivateCaService:
         parts = arn.split(":", 5)
         if not parts[5].startswith("certificate-authority/") or parts[5].count("/") != 1:
             raise ServiceError("InvalidArnException", f"Invalid certificate authority ARN: {arn}")
-        found = self.authorities.get(arn)
+        found = self.lifecycle.find(arn)
         if found is None or found.spec.region != region:
             raise ServiceError("ResourceNotFoundException", f"Could not find Certificate Authority {arn}.")
         return found
@@ -105,28 +106,28 @@ class PrivateCaService:
             return {"CertificateArn": earlier.arn}
 
     def _signed(self, authority: Authority, parameters: dict[str, Any], now: datetime) -> IssuedCertificate:
-        if authority.status(now) != "ACTIVE":
-            text = "The certificate authority is not in a valid state for issuing certificates"
-            raise ServiceError("InvalidStateException", text)
         if "ApiPassthrough" in parameters:
             raise not_emulated("ApiPassthrough")
         partition = authority.spec.partition
         template = templates.find(parameters.get("TemplateArn") or templates.default_arn(partition), partition)
-        if template is templates.ROOT:
-            raise not_emulated("Signing a root's certificate by the API")
+        itself = template is templates.ROOT
+        # a root that has no certificate yet can sign one thing: its own
+        if authority.status(now) not in ({"ACTIVE", "PENDING_CERTIFICATE"} if itself else {"ACTIVE"}):
+            text = "The certificate authority is not in a valid state for issuing certificates"
+            raise ServiceError("InvalidStateException", text)
         applicant = csr.read(parameters["Csr"])
         algorithm = parameters["SigningAlgorithm"]
-        keys.check_family(algorithm, authority.signer.key_algorithm)
-        _check_path_length(template, authority.path_length())
-        start, end = validity.period(
-            parameters["Validity"],
-            parameters.get("ValidityNotBefore"),
-            now,
-            authority.end,
-            authority.spec.usage_mode,
-        )
+        keys.check_family(algorithm, authority.configuration.key_algorithm)
         subject = Subject(applicant.subject, applicant.public_key, applicant.alternative_names)
-        certificate = authority.signer.sign(subject, Order(template, algorithm, start, end))
+        wanted, not_before = parameters["Validity"], parameters.get("ValidityNotBefore")
+        if itself:
+            _check_own(authority, applicant)
+            period = validity.root_period(wanted, not_before, now)
+            certificate = authority.sign_itself(subject, Order(template, algorithm, *period))
+        else:
+            _check_path_length(template, path_length(authority.signer.certificate))
+            period = validity.period(wanted, not_before, now, authority.end, authority.spec.usage_mode)
+            certificate = authority.signer.sign(subject, Order(template, algorithm, *period))
         serial = f"{certificate.serial_number:032x}"
         return IssuedCertificate(
             arn=f"{authority.arn}/certificate/{serial}",
@@ -141,15 +142,40 @@ class PrivateCaService:
         )
 
     def _get(self, authority: Authority, parameters: dict[str, Any]) -> dict[str, Any]:
-        if authority.status(self._clock.now()) not in _HAS_CERTIFICATE:
+        status = authority.status(self._clock.now())
+        if status not in _HAS_CERTIFICATE and (authority.kind, status) != ("ROOT", "PENDING_CERTIFICATE"):
             text = f"The certificate authority {authority.arn} is not in the correct state to have issued certificates."
             raise ServiceError("InvalidStateException", text)
         found = self.certificate(authority, parameters["CertificateArn"])
+        self._check_done(found)
+        if found.signs_itself:
+            return {"Certificate": found.pem}
+        return {"Certificate": found.pem, "CertificateChain": pem_chain(authority.chain())}
+
+    def _check_done(self, found: IssuedCertificate) -> None:
         if self._clock.now() < found.ready_at:
             raise in_progress(found.arn)
         if found.failed:
             raise request_failed(found.arn)
-        return {"Certificate": found.pem, "CertificateChain": pem_chain(authority.chain())}
+
+    def _revoke(self, authority: Authority, parameters: dict[str, Any]) -> dict[str, Any]:
+        """Nothing but a note: there is no CRL and no OCSP responder, and a revoked certificate can still be fetched."""
+        if authority.status(self._clock.now()) not in _HAS_CERTIFICATE:
+            text = "The certificate authority is not in a valid state for revoking certificates"
+            raise ServiceError("InvalidStateException", text)
+        digits = parameters["CertificateSerial"].replace(":", "").lower()
+        if not re.fullmatch(r"[0-9a-f]+", digits):
+            raise ServiceError("InvalidRequestException", "The serial number is not hexadecimal.")
+        with self._lock:
+            found = self.certificate(authority, f"{authority.arn}/certificate/{digits.zfill(32)}")
+            self._check_done(found)
+            if found.signs_itself:
+                raise ServiceError("InvalidRequestException", "Self-signed certificate can not be revoked")
+            if found.revoked:
+                text = f"The certificate {found.arn} is revoked already."
+                raise ServiceError("RequestAlreadyProcessedException", text)
+            self._issued[found.arn] = replace(found, revoked=parameters["RevocationReason"])
+        return {}
 
     def _get_authority_certificate(self, authority: Authority, _parameters: dict[str, Any]) -> dict[str, Any]:
         if authority.status(self._clock.now()) not in _HAS_CERTIFICATE:
@@ -163,43 +189,15 @@ class PrivateCaService:
         answer = {"Certificate": pem(own)}
         return {**answer, "CertificateChain": pem_chain(above)} if above else answer
 
-    def _describe(self, authority: Authority, _parameters: dict[str, Any]) -> dict[str, Any]:
-        status = authority.status(self._clock.now())
-        signer = authority.signer
-        subject = {
-            _SUBJECT_FIELDS[each.oid]: each.value for each in signer.certificate.subject if each.oid in _SUBJECT_FIELDS
-        }
-        described: dict[str, Any] = {
-            "Arn": authority.arn,
-            "OwnerAccount": authority.spec.account,
-            "CreatedAt": authority.created_at.timestamp(),
-            "LastStateChangeAt": authority.changed_at.timestamp(),
-            "Type": "ROOT" if authority.spec.levels == 1 else "SUBORDINATE",
-            "Status": status,
-            "CertificateAuthorityConfiguration": {
-                "KeyAlgorithm": signer.key_algorithm,
-                "SigningAlgorithm": keys.default_signing_algorithm(signer.key_algorithm),
-                "Subject": subject,
-            },
-            "RevocationConfiguration": {
-                "CrlConfiguration": {"Enabled": False},
-                "OcspConfiguration": {"Enabled": False},
-            },
-            "KeyStorageSecurityStandard": "FIPS_140_2_LEVEL_3_OR_HIGHER",
-            "UsageMode": authority.spec.usage_mode,
-        }
-        if status not in _NEVER_HAD_ONE:
-            described["Serial"] = f"{signer.certificate.serial_number:032x}"
-            described["NotBefore"] = signer.certificate.not_valid_before_utc.timestamp()
-            described["NotAfter"] = authority.end.timestamp()
-        if status == "DELETED":
-            described["RestorableUntil"] = (authority.changed_at + timedelta(days=30)).timestamp()
-        if status == "FAILED":
-            described["FailureReason"] = "OTHER"
-        return {"CertificateAuthority": described}
-
     def _list_tags(self, authority: Authority, _parameters: dict[str, Any]) -> dict[str, Any]:
         return {"Tags": [{"Key": key, "Value": value} for key, value in authority.spec.tags.items()]}
+
+
+def _check_own(authority: Authority, applicant: csr.Applicant) -> None:
+    """The code for it is not known here: ValidationException is assumed."""
+    if authority.kind != "ROOT" or applicant.public_key != authority.key.public_key():
+        text = "The template RootCACertificate/V1 is for the own certificate of a root certificate authority."
+        raise ServiceError("ValidationException", text)
 
 
 def _check_path_length(template: templates.Template, own: int | None) -> None:

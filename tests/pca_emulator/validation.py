@@ -71,7 +71,7 @@ def _structure_problems(shape: Any, value: dict[str, Any], path: str) -> list[st
 def _string_problems(shape: Any, value: str, path: str) -> list[str]:
     found = _bound_problems(shape, len(value), value, path, "length")
     pattern = shape.metadata.get("pattern")
-    # Java's classes like \p{L} are unknown to Python; none of the emulated operations depends on one
+    # Java's classes like \p{L} are unknown to Python; only the patterns of tags have them
     if pattern and "\\p{" not in pattern and not re.fullmatch(pattern, value, re.ASCII):
         found.append(_failed(value, path, f"satisfy regular expression pattern: {pattern}"))
     if shape.enum and value not in shape.enum:

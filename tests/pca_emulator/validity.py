@@ -29,6 +29,21 @@ def period(
     Raises:
         ServiceError: ValidationException. Only the text for "beyond the CA" is known to be AWS' own.
     """
+    start, end = root_period(validity, not_before, now)
+    if end >= ca_end:
+        raise ServiceError("ValidationException", "The certificate validity specified exceeds the CA validity.")
+    if usage_mode == "SHORT_LIVED_CERTIFICATE" and end - now.replace(microsecond=0) > SHORT_LIVED_LIMIT:
+        raise ServiceError(
+            "ValidationException",
+            "The certificate validity specified exceeds the maximum of 7 days for a SHORT_LIVED_CERTIFICATE mode CA.",
+        )
+    return start, end
+
+
+def root_period(
+    validity: dict[str, Any], not_before: dict[str, Any] | None, now: datetime
+) -> tuple[datetime, datetime]:
+    """The same of a root for itself, which nothing above it and no mode limits."""
     now = now.replace(microsecond=0)
     end = _date(validity, now)
     start = _start(not_before, now)
@@ -36,13 +51,6 @@ def period(
         raise ServiceError("ValidationException", "The certificate validity specified is not in the future.")
     if start >= end:
         raise ServiceError("ValidationException", "The certificate validity specified ends before it starts.")
-    if end >= ca_end:
-        raise ServiceError("ValidationException", "The certificate validity specified exceeds the CA validity.")
-    if usage_mode == "SHORT_LIVED_CERTIFICATE" and end - now > SHORT_LIVED_LIMIT:
-        raise ServiceError(
-            "ValidationException",
-            "The certificate validity specified exceeds the maximum of 7 days for a SHORT_LIVED_CERTIFICATE mode CA.",
-        )
     return start, end
 
 

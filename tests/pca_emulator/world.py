@@ -49,11 +49,11 @@ class World:
     def __init__(self, scenario: Scenario, clock: Clock, provider: oidc.Provider | None = None) -> None:
         now = clock.now()
         self.clock = clock
-        self.authorities = {spec.name: Authority(spec, now) for spec in scenario.authorities}
         for spec in scenario.authorities:
             iam.check(spec.policy or {})
         self.identities = Identities(scenario)
-        self.service = PrivateCaService(self.authorities.values(), clock, scenario.issue_delay)
+        authorities = [Authority(spec, now) for spec in scenario.authorities]
+        self.service = PrivateCaService(authorities, clock, scenario.issue_delay)
         if provider is None and scenario.oidc is not None:
             provider = oidc.provider(scenario.oidc)
         self.sts = SecurityTokenService(self.identities, provider, clock)
@@ -64,6 +64,11 @@ class World:
         self._lock = threading.Lock()
         self._requests: list[Request] = []
         self._count = 0
+
+    @property
+    def authorities(self) -> dict[str, Authority]:
+        """By name; of those that were created later the name is the last part of the ARN."""
+        return {authority.spec.name: authority for authority in self.service.lifecycle.authorities}
 
     @property
     def requests(self) -> list[Request]:
