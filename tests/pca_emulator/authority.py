@@ -62,7 +62,10 @@ class Level:
 
     @property
     def ski(self) -> x509.SubjectKeyIdentifier:
-        return self.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+        try:
+            return self.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+        except x509.ExtensionNotFound:  # one that was imported need not have it: AWS takes the hash of its key
+            return x509.SubjectKeyIdentifier.from_public_key(self.key.public_key())
 
     def __repr__(self) -> str:
         return f"Level({self.certificate.subject.rfc4514_string()!r})"
