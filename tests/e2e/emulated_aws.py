@@ -8,6 +8,7 @@ from typing import Any
 from e2e.kubernetes import Document, apply, kubectl, namespace
 from istio_pca.config import parse
 from istio_pca.policy import documents
+from pca_emulator.iam import least_policy
 
 NAMESPACE = "emulated-aws"
 ACCOUNT = "111122223333"
@@ -28,7 +29,7 @@ ELSEWHERE: dict[str, Document] = {
 }
 """Authorities of other accounts, regions and partitions."""
 LAPTOP = {"accessKeyId": "AKIAEXAMPLEEXAMPLE00", "secretAccessKey": "an example is no secret, only long"}
-"""Static keys, for processes outside the cluster."""
+"""Static keys, for processes outside the cluster. Who has them may do everything, create private CAs too."""
 IMAGE = "localhost/pca-emulator:e2e"
 
 
@@ -51,6 +52,17 @@ def policy(authority: str, wanted: str, **config: str) -> Document:
     return documents(wish, provider, [])[wanted]
 
 
+def laptop(port: int) -> dict[str, str]:
+    """Variables for a process outside the cluster, to which the emulator's port is forwarded."""
+    return {
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        "AWS_DEFAULT_REGION": "eu-west-1",
+        "AWS_ACCESS_KEY_ID": LAPTOP["accessKeyId"],
+        "AWS_SECRET_ACCESS_KEY": LAPTOP["secretAccessKey"],
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+
 def install(*service_accounts: str) -> None:
     """Its roles may be assumed by these ServiceAccounts (namespace/name) alone, as docs/install.md has it."""
     authorities: dict[str, Document] = {
@@ -59,13 +71,14 @@ def install(*service_accounts: str) -> None:
     }
     authorities["shared"]["policy"] = policy("shared", "share")
     us = {"serviceAccounts": list(service_accounts)}
+    everywhere = [arn("*"), *map(arn, ELSEWHERE)]  # also those that are created after the role
     theirs = {"name": "ca", "account": "444455556666"}
     by_us = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": role("assuming")}}
     scenario = {
         "authorities": [{"name": name, "id": name, **spec} for name, spec in authorities.items()],
         "users": [{"name": "laptop", **LAPTOP}],
         "roles": [
-            {"name": "istio-pca", **us},
+            {"name": "istio-pca", "policy": least_policy(everywhere), **us},
             {"name": "gov", "partition": "aws-us-gov", **us},
             {"name": "cn", "partition": "aws-cn", **us},
             {"name": "pod-identity", "podIdentities": list(service_accounts)},

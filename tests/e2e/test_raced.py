@@ -32,10 +32,7 @@ def test_twenty_at_once(mesh: None) -> None:
         environment = {
             **os.environ,
             "ISTIO_PCA_CONFIG": json.dumps(config),
-            "AWS_ENDPOINT_URL_ACM_PCA": f"http://127.0.0.1:{port}",
-            "AWS_ACCESS_KEY_ID": emulated_aws.LAPTOP["accessKeyId"],
-            "AWS_SECRET_ACCESS_KEY": emulated_aws.LAPTOP["secretAccessKey"],
-            "AWS_EC2_METADATA_DISABLED": "true",
+            **emulated_aws.laptop(port),
         }
         before = len(emulated_aws.ask("issued"))
         runs = [

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import re
-import subprocess
-import sys
 from pathlib import Path
 
+import walkthrough
 from e2e import emulated_aws, istiod
-from e2e.conftest import NAMESPACE, ROOT, Chart
-from e2e.kubernetes import exists, remove_namespaces
+from e2e.conftest import NAMESPACE, Chart
+from e2e.kubernetes import exists, port_forward, remove_namespaces
 
-TEXT = (ROOT / "docs" / "walkthrough.md").read_text()
-BLOCKS = re.findall(r"^```sh\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
-SHELL = """
-set -euo pipefail
-istio-pca() {{ "{python}" -m istio_pca "$@"; }}
+HELM = """
 # the charts of this checkout and of this Istio, with what this cluster needs; all else is as in the text
 helm() {{
   local arguments=() one
@@ -46,42 +40,34 @@ def test_walkthrough(mesh: None, chart: Chart, package: Path, tmp_path: Path) ->
     ours = json.loads(chart.values("rsa-2").read_text())
     (tmp_path / "ours.json").write_text(json.dumps({name: ours[name] for name in ("image", "extraEnv")}))
     (tmp_path / "istiod.json").write_text(json.dumps(istiod.here()))
-    setting = {
-        "python": sys.executable,
-        "package": package,
-        "charts": istiod.CHARTS,
-        "here": tmp_path,
-        "pull": istiod.here()["global"]["imagePullPolicy"],
-        "helm": os.environ.get("HELM4", "helm4"),
-    }
-    script = "\n".join([SHELL.format(**setting), *(f"echo '== {n}'\n{block}" for n, block in enumerate(BLOCKS))])
-    variables = {"CA_ARN": emulated_aws.arn("rsa-2"), "ROLE_ARN": emulated_aws.ROLE, "PYTHON_IMAGE": emulated_aws.IMAGE}
+    helm = HELM.format(
+        package=package,
+        charts=istiod.CHARTS,
+        here=tmp_path,
+        pull=istiod.here()["global"]["imagePullPolicy"],
+        helm=os.environ.get("HELM4", "helm4"),
+    )
+    variables = {"ROLE_ARN": emulated_aws.ROLE, "PYTHON_IMAGE": emulated_aws.IMAGE}
     work = tmp_path / "work"
     work.mkdir()
 
     try:
-        answer = subprocess.run(
-            ["bash"],
-            input=script,
-            cwd=work,
-            env={**os.environ, **variables},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        said = answer.stdout.split("== ")[1:]
-        assert answer.returncode == 0, answer.stdout + answer.stderr
+        with port_forward("deployment/aws", emulated_aws.NAMESPACE, 8080) as port:
+            environment = {**os.environ, **emulated_aws.laptop(port), **variables}
+            said = walkthrough.run(helm, walkthrough.blocks(), work, environment)
     finally:
         remove_namespaces("istio-ingress", "sample")
 
-    policy, _, made, _, workload, gateway, watched, renewed, _ = said
+    authority, policy, made, _, workload, gateway, watched, cleaned = (said[section] for section in range(1, 9))
+    assert authority == "ACTIVE"
     assert '"acm-pca:IssueCertificate"' in policy
     assert "CN = Istio CA blue" in made
     assert "kubernetes.io/tls" in made
     assert "Issued" in made
     assert "---" not in workload.partition("condition met")[2]
-    assert gateway.rstrip().endswith("open")
+    assert gateway.endswith("open")
     assert "istio-system/cacerts  good" in watched
     assert '"action": "kept"' in watched
-    assert "Renewed" in renewed
+    assert "Renewed" in watched
+    assert cleaned.endswith("DELETED\nDELETED")
     assert not exists("secret", "cacerts", NAMESPACE)
