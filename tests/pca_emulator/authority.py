@@ -155,8 +155,10 @@ class Authority:
 
     @property
     def root_pem(self) -> str:
-        self.signer  # noqa: B018 - raises when there is none
-        return pem(self.chain()[-1])
+        chain = self.chain()
+        if not chain:
+            raise LookupError(f"certificate of {self.spec.name}")
+        return pem(chain[-1])
 
     @property
     def end(self) -> datetime:
