@@ -171,17 +171,19 @@ def test_before_its_certificate_an_authority_signs_nothing_but_a_roots_own(emula
             "Csr": _csr(emulator, subordinate),
         },
     }
-    codes = {}
+    errors = {}
     for case, changed in cases.items():
         with pytest.raises(ClientError) as refused:
             issue(emulator, **changed)
-        codes[case] = _code(refused)
+        errors[case] = refused.value.response["Error"]
 
-    assert codes == {
+    assert {case: error["Code"] for case, error in errors.items()} == {
         "another template": "InvalidStateException",
         "another key": "ValidationException",
         "a subordinate": "ValidationException",
     }
+    text = "The certificate authority is not in a valid state for issuing certificates"
+    assert errors["another template"]["Message"] == text
     assert emulator.issued == []
 
 

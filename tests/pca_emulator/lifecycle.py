@@ -107,7 +107,8 @@ class Lifecycle:
     def _get_csr(self, authority: Authority, _parameters: dict[str, Any]) -> dict[str, Any]:
         status = authority.status(self._clock.now())
         if status == "CREATING":
-            raise ServiceError("RequestInProgressException", f"The certificate authority {authority.arn} is created.")
+            text = f"The certificate authority {authority.arn} is being created."
+            raise ServiceError("RequestInProgressException", text)
         if status not in _HAS_CSR:
             text = "is not in the correct state to have a certificate signing request"
             raise ServiceError("InvalidStateException", f"The certificate authority {authority.arn} {text}")
