@@ -19,7 +19,7 @@ import boto3
 import botocore.config
 
 import shipped
-from bench import image, plot
+from bench import image, peer, plot
 from bench.measure import Cost, interleaved, median, process, timed
 from in_process import environment
 from pca_emulator import Emulator, Scenario
@@ -159,6 +159,8 @@ def measured(folder: Path) -> dict[str, Any]:
                 "render": bench.render,
             },
         )
+        built = peer.parts()
+        route = built if isinstance(built, str) else peer.measured(folder, emulator, bench.variables, built)
     costs = {name: found[name] for name in ("issue", "keep", "start", "imports")}
     results = {name: [json.loads(one.output)["phases"] for one in costs[name]] for name in ("issue", "keep")}
     start, imported = (median([one.wall for one in costs[name]]) for name in ("start", "imports"))
@@ -187,6 +189,7 @@ def measured(folder: Path) -> dict[str, Any]:
         },
         "floor": median(found["floor"]),
         "render": median(found["render"]),
+        "certManager": route,
     }
 
 
@@ -207,12 +210,29 @@ def lines(document: dict[str, Any]) -> list[str]:
         f"{name}: {seconds:.2f} s, {seconds / peers['ours, issue and wait']:.2f} x ours"
         for name, seconds in peers.items()
     ]
+    told += _route(document["certManager"])
     if "image" in document:
         told.append(
             f"image  {document['image']['uncompressed']} MB above its base, {document['image']['compressed']} MB compressed"
         )
         told += [f"  {size:>6} MB  {name}" for name, size in document["image"]["parts"].items()]
     return told
+
+
+def _route(found: dict[str, Any] | str) -> list[str]:
+    """What is told of cert-manager with aws-privateca-issuer."""
+    if isinstance(found, str):
+        return [f"cert-manager with aws-privateca-issuer: left out, {found}"]
+    wall, throttled = found["wall"], found["throttled"]
+    late = f"{throttled['theirs']:.1f} s" if throttled["theirs"] else f"none within {throttled['watched']:.0f} s"
+    memory = ", ".join(f"{name} {size:.0f} MiB" for name, size in found["memory"].items())
+    return [
+        f"to the Secret in a cluster: cert-manager with aws-privateca-issuer {wall['theirs']:.2f} s, ours {wall['ours']:.2f} s "
+        f"({wall['ours'] / wall['theirs']:.2f} x), no start of a Pod counted for either",
+        f"  theirs: {found['pods']} pods, {found['crds']} CRDs, calls {', '.join(found['calls'])}; resident all the time: {memory}",
+        f"  the first five IssueCertificate throttled: ours {throttled['ours']:.1f} s, theirs {late}, "
+        f"failed attempts {throttled['failedIssuanceAttempts']} (the next after an hour)",
+    ]
 
 
 def main(folder: Path) -> None:

@@ -9,9 +9,11 @@ VERSION+=(
   [etcd]=v3.6.16 [coredns]=v1.15.0 [helm3]=v3.22.0 [helm4]=v4.3.1
   [argo]=v3.2.6              # from 3.4 on its engine is a local replace; 3.6 needs Go 1.27
   [flux]=v1.6.3              # of its helm-controller
+  [peer]=v1.21.2             # of cert-manager; for the bench alone
   [gateway_api]=v1.6.0       # that this Istio is built with
   [istio]=v0.0.0-20260827124520-eed52ebb66ad   # release-1.31; other pseudo-versions pull in modules that are not served
 )
+PRIVATECA_ISSUER=v1.11.0      # newer ones need Go 1.27
 ISTIO_API=v1.31.4
 FLUX_SOURCES=v1.9.2 CONTROLLER_GEN=v0.20.1
 
@@ -98,11 +100,39 @@ recipe_gateway_api() {  # its kinds, as they are released
   rm go.mod crds/kustomization.yaml 2> /dev/null || true
 }
 
+recipe_peer() {         # cert-manager's controller and aws-privateca-issuer, their kinds and charts
+  local place
+  go_module
+  cp "$ROOT/tests/bench/cert_manager/main.go" .
+  go mod edit -require "github.com/cert-manager/cert-manager@${VERSION[peer]}"
+  go mod tidy -e                       # what only its tests need cannot all be had
+  go_build cert-manager .
+  place=$(go list -m -f '{{.Dir}}' github.com/cert-manager/cert-manager)
+  cp -r --no-preserve=mode "$place/deploy/crds" crds
+  mkdir charts && cp -r --no-preserve=mode "$place/deploy/charts/cert-manager" charts/
+  rm go.mod go.sum main.go crds/README.md
+  go_module                            # of its own: it is made for another cert-manager
+  go get -tool "github.com/cert-manager/aws-privateca-issuer@$PRIVATECA_ISSUER"
+  go_build aws-privateca-issuer github.com/cert-manager/aws-privateca-issuer
+  place=$(go list -m -f '{{.Dir}}' github.com/cert-manager/aws-privateca-issuer)
+  cp --no-preserve=mode "$place"/config/crd/bases/*.yaml crds/
+  cp -r --no-preserve=mode "$place/charts/aws-pca-issuer" charts/
+  rm go.mod go.sum
+}
+
 recipe_promtool() {     # out of Debian's package, which is not installed: it would start a server
   apt-get -qq download prometheus || { apt-get -qq update && apt-get -qq download prometheus; }
   dpkg-deb -x prometheus_*.deb root
   mkdir bin && mv root/usr/bin/promtool bin/
   rm -rf root ./*.deb
+}
+
+# parts NAME...: these alone, and where they are
+parts() {
+  tidy_parts; check_go
+  local part
+  for part in "$@"; do make_part "$part"; done
+  for part in "$@"; do place "$part"; echo; done
 }
 
 build() {

@@ -105,6 +105,7 @@ inputs() {
     kube | etcd | coredns | helm3 | helm4) declare -f go_module go_build go_tool ;;
     istio) declare -f go_module go_build; echo $ISTIO_API ;;
     argo) declare -f go_module go_build ;;
+    peer) declare -f go_module go_build; echo $PRIVATECA_ISSUER; cat "$ROOT/tests/bench/cert_manager/main.go" ;;
     gateway_api) declare -f go_module ;;
     flux) declare -f go_module; echo $FLUX_SOURCES $CONTROLLER_GEN ;;
     pause) declare -f store save ;;
