@@ -87,7 +87,11 @@ def _each(arguments: argparse.Namespace, config: Config) -> int:
 def _policy(arguments: argparse.Namespace, config: Config) -> int:
     namespace = config.cacerts.namespace
     accounts = arguments.service_account or [f"{namespace}/{name}" for name in policy.SERVICE_ACCOUNTS]
-    documents = policy.documents(config, arguments.oidc_provider or policy.PROVIDER, accounts)
+    if arguments.pod_identity:
+        identity = policy.pod_identity(arguments.pod_identity, accounts)
+    else:
+        identity = policy.irsa(arguments.oidc_provider or policy.PROVIDER, accounts)
+    documents = policy.documents(config, identity)
     match arguments.format:
         case "hcl":
             text = policy.as_hcl(documents)
@@ -95,7 +99,9 @@ def _policy(arguments: argparse.Namespace, config: Config) -> int:
             documents = policy.as_cloudformation(documents)
             text = json.dumps(documents, indent=2)
         case _:
-            text = "\n\n".join(f"{name}\n{json.dumps(one, indent=2)}" for name, one in documents.items())
+            text = "\n\n".join(
+                f"{name}  {policy.USES[name]}\n{json.dumps(one, indent=2)}" for name, one in documents.items()
+            )
     return _show(arguments, Answer(text, documents))
 
 

@@ -45,11 +45,15 @@ def command_line(verbs: Mapping[str, str]) -> argparse.ArgumentParser:
 
 
 def _of_policy(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
+    trusted = parser.add_mutually_exclusive_group()
+    trusted.add_argument(
         "--oidc-provider",
         metavar="ARN",
         type=_provider,
         help="the IAM OIDC provider of the cluster (default: to be filled in)",
+    )
+    trusted.add_argument(
+        "--pod-identity", metavar="ACCOUNT", type=_account, help="EKS Pod Identity in this account, instead of IRSA"
     )
     parser.add_argument(
         "--format",
@@ -60,6 +64,7 @@ def _of_policy(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--service-account",
         metavar="NAMESPACE/NAME",
+        type=_service_account,
         action="append",
         help="who may assume the role; may be repeated (default: those of the chart)",
     )
@@ -68,6 +73,18 @@ def _of_policy(parser: argparse.ArgumentParser) -> None:
 def _provider(text: str) -> str:
     if not re.fullmatch(r"arn:aws[a-z-]*:iam::[0-9]{12}:oidc-provider/\S+", text):
         raise argparse.ArgumentTypeError("must be the ARN of an IAM OIDC provider")
+    return text
+
+
+def _account(text: str) -> str:
+    if not re.fullmatch(r"[0-9]{12}", text):
+        raise argparse.ArgumentTypeError("must be the 12 digits of an AWS account")
+    return text
+
+
+def _service_account(text: str) -> str:
+    if not re.fullmatch(r"[a-z0-9-]+/[a-z0-9.-]+", text):
+        raise argparse.ArgumentTypeError("must be NAMESPACE/NAME")
     return text
 
 

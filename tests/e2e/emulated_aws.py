@@ -7,7 +7,7 @@ from typing import Any
 
 from e2e.kubernetes import Document, apply, kubectl, namespace
 from istio_pca.config import parse
-from istio_pca.policy import documents
+from istio_pca.policy import Identity, documents, irsa, pod_identity
 from pca_emulator.iam import least_policy
 
 NAMESPACE = "emulated-aws"
@@ -45,11 +45,13 @@ def role(name: str, *, account: str = ACCOUNT, partition: str = "aws") -> str:
 ROLE = role("istio-pca")
 
 
-def policy(authority: str, wanted: str, **config: str) -> Document:
-    """What `istio-pca policy` prints for this authority: permissions, assume, or share."""
+_BY_IRSA = irsa(f"arn:aws:iam::{ACCOUNT}:oidc-provider/example.com", [])
+
+
+def policy(authority: str, wanted: str, identity: Identity = _BY_IRSA, **config: str) -> Document:
+    """What `istio-pca policy` prints for this authority: permissions, trust, assume, or share."""
     wish = parse(json.dumps({"certificateAuthorityArn": arn(authority), **config}))
-    provider = f"arn:aws:iam::{ACCOUNT}:oidc-provider/example.com"
-    return documents(wish, provider, [])[wanted]
+    return documents(wish, identity)[wanted]
 
 
 def laptop(port: int) -> dict[str, str]:
@@ -74,6 +76,7 @@ def install(*service_accounts: str) -> None:
     everywhere = [arn("*"), *map(arn, ELSEWHERE)]  # also those that are created after the role
     theirs = {"name": "ca", "account": "444455556666"}
     by_us = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": role("assuming")}}
+    by_eks = policy("rsa-2", "trust", pod_identity(ACCOUNT, service_accounts))
     scenario = {
         "authorities": [{"name": name, "id": name, **spec} for name, spec in authorities.items()],
         "users": [{"name": "laptop", **LAPTOP}],
@@ -81,7 +84,7 @@ def install(*service_accounts: str) -> None:
             {"name": "istio-pca", "policy": least_policy(everywhere), **us},
             {"name": "gov", "partition": "aws-us-gov", **us},
             {"name": "cn", "partition": "aws-cn", **us},
-            {"name": "pod-identity", "podIdentities": list(service_accounts)},
+            {"name": "pod-identity", "podIdentities": list(service_accounts), "trustPolicy": by_eks},
             {"name": "assuming", "policy": policy("theirs", "assume", roleArn=role(**theirs)), **us},
             {**theirs, "trustPolicy": {"Statement": [by_us]}, "policy": policy("theirs", "permissions")},
         ],

@@ -202,3 +202,9 @@ def irsa_trust_policy(provider_arn: str, issuer: str, service_accounts: Iterable
             }
         ]
     }
+
+
+def pod_identity_trust_policy() -> Policy:
+    """The trust policy that EKS asks for; every ServiceAccount with an association may have the role."""
+    actions = ["sts:AssumeRole", "sts:TagSession"]
+    return {"Statement": [{"Effect": "Allow", "Principal": {"Service": "pods.eks.amazonaws.com"}, "Action": actions}]}

@@ -10,11 +10,12 @@ import uuid
 from datetime import datetime
 from typing import Any, Final
 
-from pca_emulator import oidc
+from pca_emulator import iam, oidc
 from pca_emulator.clock import Clock
 from pca_emulator.errors import ServiceError
-from pca_emulator.iam import Principal
-from pca_emulator.identities import Identities
+from pca_emulator.iam import Decision, Principal
+from pca_emulator.identities import Identities, role_arn
+from pca_emulator.scenario import Role
 
 PATH: Final = "/v1/credentials"
 OPERATION: Final = "AssumeRoleForPodIdentity"
@@ -33,7 +34,8 @@ class PodIdentity:
         """Who the Pod is now, and the answer that its SDK reads.
 
         Raises:
-            ServiceError: not a token of this cluster for this audience, or a ServiceAccount without an association.
+            ServiceError: not a token of this cluster for this audience, a ServiceAccount without an association,
+            or a role that does not trust EKS for it.
         """
         claims = self._claims(token)
         account = claims["sub"].removeprefix("system:serviceaccount:").replace(":", "/")
@@ -41,6 +43,7 @@ class PodIdentity:
         if role is None:
             text = f"No association found for service account {account}"
             raise ServiceError("ResourceNotFoundException", text, 404)
+        _must_trust_eks(role, account)
         pod = claims.get("kubernetes.io", {}).get("pod", {}).get("name", "pod")
         # EKS' own form, in the 64 characters that a session name may have
         name = f"eks-cluster-{pod}"[:27] + f"-{uuid.uuid4()}"
@@ -61,6 +64,18 @@ class PodIdentity:
             return self._provider.claims(token, self._clock.wall(), (AUDIENCE,))
         except ServiceError as error:
             raise ServiceError(_RENAMED.get(error.code, error.code), error.message) from None
+
+
+def _must_trust_eks(role: Role, account: str) -> None:
+    """EKS assumes the role, and tags its session with whose Pod it is."""
+    namespace, _, name = account.partition("/")
+    tags = {"kubernetes-namespace": namespace, "kubernetes-service-account": name}
+    context = {f"aws:RequestTag/{key}": [value] for key, value in tags.items()}
+    trust = [role.trust_policy or iam.pod_identity_trust_policy()]
+    for action in ("sts:AssumeRole", "sts:TagSession"):
+        if iam.evaluate(trust, action, role_arn(role), context, {AUDIENCE}) is not Decision.ALLOWED:
+            text = f"The trust policy of {role_arn(role)} does not let {AUDIENCE} perform {action}"
+            raise ServiceError("AccessDeniedException", text, 403)
 
 
 def _moment(end: datetime) -> str:

@@ -17,6 +17,7 @@ import pytest
 from in_process import environment
 from istio_pca.config import parse
 from istio_pca.pca import AcmPca
+from istio_pca.policy import pod_identity
 from pca_emulator import Emulator, Role, Scenario, User
 from wire.conftest import SERVICE_ACCOUNT, Cli, irsa_environment
 from wire.test_ensure import config
@@ -51,6 +52,17 @@ def test_irsa(wheel: Path, tmp_path: Path) -> None:
         assert principals(emulator) == {"assumed-role/istio-pca/istio-pca-blue"}
 
 
+def pod_identity_environment(emulator: Emulator, folder: Path, account: str, audience: str) -> dict[str, str]:
+    """A Pod's way to its node's agent."""
+    token = folder / "token"
+    token.write_text(emulator.token(account, aud=[audience]))
+    return {
+        **emulator.endpoints(),
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{emulator.endpoint}/v1/credentials",
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": str(token),
+    }
+
+
 @pytest.mark.parametrize(
     ("account", "audience", "status"),
     [
@@ -62,19 +74,25 @@ def test_irsa(wheel: Path, tmp_path: Path) -> None:
 def test_pod_identity(wheel: Path, tmp_path: Path, account: str, audience: str, status: int) -> None:
     """EKS Pod Identity: the agent gives credentials for a token of an associated ServiceAccount, for no other."""
     with Emulator(Scenario(keys=("EC_prime256v1",), roles=(Role(pod_identities=(SERVICE_ACCOUNT,)),))) as emulator:
-        token = tmp_path / "token"
-        token.write_text(emulator.token(account, aud=[audience]))
-        variables = {
-            **emulator.endpoints(),
-            "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{emulator.endpoint}/v1/credentials",
-            "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": str(token),
-        }
+        variables = pod_identity_environment(emulator, tmp_path, account, audience)
         answer = Cli(wheel, tmp_path, variables).run("ensure", config=config(emulator, retryFor="1s"))
 
         assert (answer.returncode, len(emulator.issued)) == (status, int(status == 0))
         # EKS names the session: eks-CLUSTER-POD-UUID
         known = {who.partition("-cluster-")[0] for who in principals(emulator)}
         assert known == (set() if status else {"assumed-role/istio-pca/eks"})
+
+
+@pytest.mark.parametrize(("trusted", "status"), [(SERVICE_ACCOUNT, 0), ("istio-system/another", 20)])
+def test_pod_identity_trust(wheel: Path, tmp_path: Path, trusted: str, status: int) -> None:
+    """The trust policy that `istio-pca policy --pod-identity` prints is enough, and lets no other ServiceAccount in."""
+    trust = pod_identity("111122223333", (trusted,)).trust
+    role = Role(pod_identities=(SERVICE_ACCOUNT,), trust_policy=trust)
+    with Emulator(Scenario(keys=("EC_prime256v1",), roles=(role,))) as emulator:
+        variables = pod_identity_environment(emulator, tmp_path, SERVICE_ACCOUNT, "pods.eks.amazonaws.com")
+        answer = Cli(wheel, tmp_path, variables).run("ensure", config=config(emulator, retryFor="1s"))
+
+    assert (answer.returncode, len(emulator.issued)) == (status, int(status == 0))
 
 
 def test_another_account(wheel: Path, tmp_path: Path) -> None:

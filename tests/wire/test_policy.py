@@ -8,6 +8,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+import botocore.session
+import botocore.validate
 import pytest
 
 from pca_emulator import Emulator, Scenario, User
@@ -48,6 +50,10 @@ def provider(account: str) -> str:
     return f"arn:aws-us-gov:iam::{account}:oidc-provider/{ISSUER}"
 
 
+ELSEWHERE = ("--oidc-provider", provider("444455556666"))
+GATEWAY = {"namespace": "a", "secretName": "b", "dnsNames": ["c.d"]}
+
+
 def test_printed(cli: Cli) -> None:
     """`istio-pca policy` prints the README's policy, for this CA and its partition; it asks nobody."""
     cli.environment = {}
@@ -62,11 +68,10 @@ def test_printed(cli: Cli) -> None:
 
 def test_printed_for_gateways(cli: Cli) -> None:
     """With gateways, the template for servers is allowed too; without `cacerts` it is the only one."""
-    gateway = {"namespace": "a", "secretName": "b", "dnsNames": ["c.d"]}
     prefix = "arn:aws-us-gov:acm-pca:::template/"
 
     def templates(**wish: Any) -> Any:
-        found = printed(cli, certificateAuthorityArn=ARN, gateways=[gateway], **wish)["permissions"]
+        found = printed(cli, certificateAuthorityArn=ARN, gateways=[GATEWAY], **wish)["permissions"]
         return found["Statement"][0]["Condition"]["StringEquals"]["acm-pca:TemplateArn"]
 
     server = f"{prefix}EndEntityServerAuthCertificate/V1"
@@ -92,50 +97,110 @@ def test_printed_trust(cli: Cli) -> None:
     assert other["Condition"]["StringEquals"]["OIDC_PROVIDER:sub"] == ["system:serviceaccount:a:b"]
 
 
+def test_printed_for_pod_identity(cli: Cli) -> None:
+    """The role trusts EKS for Pods of the two ServiceAccounts alone; test_pod_identity_trust has it evaluated."""
+    found = printed(cli, "--pod-identity", "111122223333", certificateAuthorityArn=ARN)
+    (statement,) = found["trust"]["Statement"]
+
+    assert set(found) == {"permissions", "trust"}
+    assert statement["Principal"] == {"Service": "pods.eks.amazonaws.com"}
+    assert statement["Condition"]["StringEquals"] == {
+        "aws:RequestTag/kubernetes-namespace": ["istio-system"],
+        "aws:RequestTag/kubernetes-service-account": ["istio-pca", "istio-pca-renewal"],
+    }
+    assert "share" in printed(cli, "--pod-identity", "444455556666", certificateAuthorityArn=ARN)
+
+
 def test_printed_share(cli: Cli) -> None:
     """A cluster of another account needs the share too, or with `roleArn` to assume that role."""
-    elsewhere = ("--oidc-provider", provider("444455556666"))
     role = "arn:aws-us-gov:iam::111122223333:role/ca"
 
-    shared = printed(cli, *elsewhere, certificateAuthorityArn=ARN)["share"]
-    assumed = printed(cli, *elsewhere, certificateAuthorityArn=ARN, roleArn=role)
+    shared = printed(cli, *ELSEWHERE, certificateAuthorityArn=ARN)["share"]
+    assumed = printed(cli, *ELSEWHERE, certificateAuthorityArn=ARN, roleArn=role)
 
     assert {one["Principal"]["AWS"] for one in shared["Statement"]} == {"444455556666"}
     assert shared["Statement"][1]["Condition"]["StringEquals"]["acm-pca:TemplateArn"].endswith("PathLen0/V1")
-    assert "share" not in assumed
+    assert set(assumed) == {"permissions", "trust", "assume"}
     assert assumed["assume"]["Statement"] == [{"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": role}]
 
 
+def test_printed_for_ram(cli: Cli) -> None:
+    """What RAM is asked is a request by AWS' own model of it; RAM has no permission for servers' certificates."""
+    asked = printed(cli, *ELSEWHERE, certificateAuthorityArn=ARN)["ram"]
+    model = botocore.session.get_session().get_service_model("ram").operation_model("CreateResourceShare")
+
+    report = botocore.validate.ParamValidator().validate(asked, model.input_shape)
+
+    assert not report.has_errors(), report.generate_report()
+    assert (asked["resourceArns"], asked["principals"]) == ([ARN], ["444455556666"])
+    assert asked["permissionArns"] == [
+        "arn:aws-us-gov:ram::aws:permission/AWSRAMSubordinateCACertificatePathLen0IssuanceCertificateAuthority"
+    ]
+    with_gateway = printed(cli, *ELSEWHERE, certificateAuthorityArn=ARN, gateways=[GATEWAY])
+    assert set(with_gateway) == {"permissions", "trust", "share"}
+
+
+def test_not_shared(cli: Cli) -> None:
+    """A longer path is no template that another account may use: told before AWS denies it. Its own account may."""
+    wish = {"certificateAuthorityArn": ARN, "cacerts": {"pathLength": 1}}
+    answer = cli.run("policy", "--output", "json", *ELSEWHERE, config=wish)
+
+    assert (answer.returncode, "cacerts.pathLength" in answer.stderr) == (10, True)
+    assert "permissions" in printed(cli, "--oidc-provider", provider("111122223333"), **wish)
+
+
 def test_printed_for_cloudformation(cli: Cli) -> None:
-    """A role with the trust and the permissions; with `roleArn`, of the cluster's account, to assume that one."""
-    elsewhere = ("--oidc-provider", provider("444455556666"))
-    documents = printed(cli, *elsewhere, certificateAuthorityArn=ARN)
-    formatted = ("--format", "cloudformation")
-    role = "arn:aws-us-gov:iam::111122223333:role/ca"
+    """A role with the trust and the permissions, and the share, each made only in its own account."""
+    documents = printed(cli, *ELSEWHERE, certificateAuthorityArn=ARN)
 
-    made = printed(cli, *elsewhere, *formatted, certificateAuthorityArn=ARN)["Resources"]["IstioPcaRole"]
-    assuming = printed(cli, *elsewhere, *formatted, certificateAuthorityArn=ARN, roleArn=role)
+    found = printed(cli, *ELSEWHERE, "--format", "cloudformation", certificateAuthorityArn=ARN)
 
-    (inline,) = made["Properties"]["Policies"]
-    assert made["Properties"]["AssumeRolePolicyDocument"] == documents["trust"]
+    role, share = found["Resources"]["IstioPcaRole"], found["Resources"]["IstioPcaShare"]
+    (inline,) = role["Properties"]["Policies"]
+    assert role["Properties"]["AssumeRolePolicyDocument"] == documents["trust"]
     assert inline["PolicyDocument"] == documents["permissions"]
-    (inline,) = assuming["Resources"]["IstioPcaRole"]["Properties"]["Policies"]
+    assert {key.lower(): value for key, value in share["Properties"].items()} == {
+        key.lower(): value for key, value in documents["ram"].items()
+    }
+    accounts = {name: condition["Fn::Equals"][1] for name, condition in found["Conditions"].items()}
+    assert [accounts[one["Condition"]] for one in (role, share)] == ["444455556666", "111122223333"]
+
+
+def test_printed_for_cloudformation_with_a_role_of_the_authority(cli: Cli) -> None:
+    """With `roleArn` there is no share: the role of the cluster's account may assume that one, and no more."""
+    role = "arn:aws-us-gov:iam::111122223333:role/ca"
+    found = printed(cli, *ELSEWHERE, "--format", "cloudformation", certificateAuthorityArn=ARN, roleArn=role)
+
+    (inline,) = found["Resources"]["IstioPcaRole"]["Properties"]["Policies"]
+    assert set(found) == {"Resources"}
     assert inline["PolicyDocument"]["Statement"][0]["Action"] == "sts:AssumeRole"
 
 
 def test_printed_for_terraform(cli: Cli, tmp_path: Path) -> None:
-    """Terraform itself reads the locals, and gives back the documents."""
+    """Terraform itself reads the locals, and gives back the documents; of the share for RAM, its parts."""
     wish = json.dumps({"certificateAuthorityArn": ARN})
-    (tmp_path / "main.tf").write_text(cli.run("policy", "--format", "hcl", config=wish).stdout)
+    (tmp_path / "main.tf").write_text(cli.run("policy", "--format", "hcl", *ELSEWHERE, config=wish).stdout)
 
     found = json.loads(evaluated(tmp_path, "local.istio_pca_permissions"))
+    permissions = evaluated(tmp_path, "jsonencode(local.istio_pca_ram.permissionArns)")
 
-    assert found == printed(cli, certificateAuthorityArn=ARN)["permissions"]
+    documents = printed(cli, *ELSEWHERE, certificateAuthorityArn=ARN)
+    assert found == documents["permissions"]
+    assert json.loads(permissions) == documents["ram"]["permissionArns"]
 
 
-def test_bad_provider(cli: Cli) -> None:
-    """An ARN of something else is bad config."""
-    assert cli.run("policy", "--oidc-provider", "arn:aws:iam::1:role/x").returncode == 10
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--oidc-provider", "arn:aws:iam::1:role/x"),
+        ("--pod-identity", "1234"),
+        ("--service-account", "istio-pca"),
+        ("--pod-identity", "111122223333", *ELSEWHERE),
+    ],
+)
+def test_bad_arguments(cli: Cli, arguments: tuple[str, ...]) -> None:
+    """An ARN of something else, no account, no namespace, or both ways to a role: bad config."""
+    assert cli.run("policy", *arguments, config={"certificateAuthorityArn": ARN}).returncode == 10
 
 
 def without(action: str) -> dict[str, Any]:
