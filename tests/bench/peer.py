@@ -30,6 +30,7 @@ from bench.measure import interleaved, median, process, timed
 from istio_pca.errors import IstioPcaError
 from istio_pca.kube import Namespace
 from pca_emulator import Emulator
+from processes import running
 from tools import tools
 
 NODE = Path(__file__).parents[1] / "cluster" / "node"
@@ -214,7 +215,7 @@ def _api_server(folder: Path, built: Parts) -> Iterator[Path]:
         "users": [{"name": "admin", "user": {"token": token}}],
     }
     _private(kubeconfig, json.dumps(document).encode())
-    with _running(folder, "etcd", etcd), _running(folder, "kube-apiserver", api_server):
+    with running(folder, *etcd), running(folder, *api_server):
         ready = [str(tools() / "kubectl"), "--kubeconfig", str(kubeconfig), "get", "--raw", "/readyz"]
         if not _until(_SLOW, lambda: subprocess.run(ready, capture_output=True, check=False).returncode == 0):
             raise AssertionError((folder / "kube-apiserver.log").read_text()[-2000:])
@@ -228,33 +229,10 @@ def _controllers(folder: Path, emulator: Emulator, kubeconfig: Path, built: Part
     nowhere = ("--metrics-bind-address", "127.0.0.1:0", "--health-probe-bind-address", "127.0.0.1:0")
     programs = built.peer / "bin"
     with (
-        _running(folder, "cert-manager", (programs / "cert-manager",), environment) as first,
-        _running(folder, "issuer", (programs / "aws-privateca-issuer", *nowhere), environment) as second,
+        running(folder, programs / "cert-manager", environment=environment) as first,
+        running(folder, programs / "aws-privateca-issuer", *nowhere, environment=environment) as second,
     ):
         yield {"cert-manager": first, "aws-privateca-issuer": second}
-
-
-@contextlib.contextmanager
-def _running(
-    folder: Path, name: str, command: tuple[object, ...], environment: Mapping[str, str] | None = None
-) -> Iterator[int]:
-    with (folder / f"{name}.log").open("w") as log:
-        run = subprocess.Popen(
-            [str(one) for one in command],
-            env={**os.environ, **(environment or {})},
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            cwd=folder,
-        )
-        try:
-            yield run.pid
-        finally:
-            run.terminate()
-            try:
-                run.wait(20)
-            except subprocess.TimeoutExpired:
-                run.kill()
-                run.wait()
 
 
 def _until(seconds: float, condition: Callable[[], bool]) -> bool:

@@ -33,7 +33,8 @@ def flux() -> list[tuple[str, Document]]:
 
 def umbrella() -> list[tuple[str, Document]]:
     (values,) = documents("umbrella/values.yaml")
-    values["istio-pca"].pop("enabled")  # Helm's own, by the condition in Chart.yaml
+    for chart in values.values():
+        chart.pop("enabled", None)  # Helm's own, by the condition in Chart.yaml
     return list(values.items())
 
 

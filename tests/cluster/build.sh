@@ -2,20 +2,20 @@
 # shellcheck shell=bash
 # The same flags everywhere, so that Go's caches are shared: -trimpath, no symbols, CGO only for the kubelet.
 
-PACKAGES=(buildah containerd runc debootstrap containernetworking-plugins iptables iproute2 conntrack openssl util-linux gcc libc6-dev redis-server git gnupg curl)
+PACKAGES=(buildah containerd runc debootstrap containernetworking-plugins iptables iproute2 conntrack openssl util-linux gcc libc6-dev redis-server git gnupg curl skopeo)
 GO_PARTS=(kube etcd coredns istio helm3 helm4 argo flux gateway_api)
 VERSION+=(
   [kube]=1.36.3              # a kubelet from 1.35 on needs failCgroupV1: false on cgroup v1
   [etcd]=v3.6.16 [coredns]=v1.15.0 [helm3]=v3.22.0 [helm4]=v4.3.1
   [argo]=v3.2.6              # from 3.4 on its engine is a local replace; 3.6 needs Go 1.27
-  [flux]=v1.6.3              # of its helm-controller
+  [flux]=v1.6.3              # of its helm-controller; newer ones need a Helm that is not served
   [peer]=v1.21.2             # of cert-manager; for the bench alone
   [gateway_api]=v1.6.0       # that this Istio is built with
   [istio]=v0.0.0-20260827124520-eed52ebb66ad   # release-1.31; other pseudo-versions pull in modules that are not served
 )
 PRIVATECA_ISSUER=v1.11.0      # newer ones need Go 1.27
 ISTIO_API=v1.31.4
-FLUX_SOURCES=v1.9.2 CONTROLLER_GEN=v0.20.1
+FLUX_SOURCES=v1.9.4 FLUX_ARTIFACT=v0.18.0   # the next ones of the latter are not served
 
 install_packages() {
   local missing=() apt=(apt-get -o DPkg::Lock::Timeout=300 -qq)
@@ -36,6 +36,12 @@ check_go() {
 export CGO_ENABLED=0
 go_module() { go mod init node/part; go mod edit -go 1.26.0; }
 go_build() { go build -trimpath -ldflags "-s -w ${3:-}" -o "$PWD/bin/$1" "$2"; }
+# go_replaces MODULE@VERSION: what this module replaces in its own build, which Go ignores in ours
+go_replaces() {
+  local module replaced
+  module=$(go mod download -json "$1" | sed -n 's/.*"GoMod": "\(.*\)",/\1/p')
+  sed -nE 's/^(replace)?\s*(\S+) => (\S+) (\S+)$/\2=\3@\4/p' "$module" | while read -r replaced; do go mod edit -replace "$replaced"; done
+}
 go_tool() { go_module; go get -tool "$2@$3"; go_build "$1" "$2"; rm go.mod go.sum; }
 
 recipe_kube() {
@@ -71,10 +77,9 @@ recipe_istio() {
   rm go.mod go.sum
 }
 recipe_argo() {         # one program, which is the part of Argo CD by whose name it is called
-  local version=${VERSION[argo]} module
+  local version=${VERSION[argo]}
   go_module
-  module=$(go mod download -json "github.com/argoproj/argo-cd/v3@$version" | sed -n 's/.*"GoMod": "\(.*\)",/\1/p')
-  sed -nE 's/^(replace)?\s*(\S+) => (\S+) (\S+)$/\2=\3@\4/p' "$module" | while read -r replaced; do go mod edit -replace "$replaced"; done
+  go_replaces "github.com/argoproj/argo-cd/v3@$version"
   go mod edit -require "github.com/argoproj/argo-cd/v3@$version" -tool github.com/argoproj/argo-cd/v3/cmd
   go mod tidy
   go_build argocd github.com/argoproj/argo-cd/v3/cmd
@@ -82,16 +87,23 @@ recipe_argo() {         # one program, which is the part of Argo CD by whose nam
   rm crds/kustomization.yaml go.mod go.sum
 }
 
-recipe_flux() {         # Flux' kinds, made from its own types as its maintainers make them; its helm-controller cannot be had as a module
-  local kind
+recipe_flux() {         # its controllers for Helm, and their kinds
+  local name version
+  local -A versions=([helm]=${VERSION[flux]} [source]=$FLUX_SOURCES)
   go_module
-  go get "github.com/fluxcd/helm-controller/api@${VERSION[flux]}" "github.com/fluxcd/source-controller/api@$FLUX_SOURCES"
-  go mod download all
-  GOBIN=$PWD/bin go install "sigs.k8s.io/controller-tools/cmd/controller-gen@$CONTROLLER_GEN"
-  for kind in helm source; do
-    (cd "$(go list -m -f '{{.Dir}}' "github.com/fluxcd/$kind-controller/api")" && "$OLDPWD/bin/controller-gen" crd paths=./... "output:crd:dir=$OLDPWD/crds")
+  go_replaces "github.com/fluxcd/helm-controller@${VERSION[flux]}"
+  # Flux' fork of Helm is not served: Helm itself, of the same minor version, takes its place
+  go mod edit -dropreplace helm.sh/helm/v4 -replace "github.com/fluxcd/pkg/artifact=github.com/fluxcd/pkg/artifact@$FLUX_ARTIFACT"
+  for name in helm source; do
+    go mod edit -require "github.com/fluxcd/$name-controller@${versions[$name]}" -tool "github.com/fluxcd/$name-controller"
   done
-  rm -rf bin go.mod go.sum
+  go mod tidy -e                       # what only their tests need cannot all be had
+  mkdir crds
+  for name in helm source; do
+    go_build "$name-controller" "github.com/fluxcd/$name-controller"
+    cp --no-preserve=mode "$(go list -m -f '{{.Dir}}' "github.com/fluxcd/$name-controller")"/config/crd/bases/*.yaml crds/
+  done
+  rm go.mod go.sum
 }
 
 recipe_gateway_api() {  # its kinds, as they are released
@@ -120,15 +132,19 @@ recipe_peer() {         # cert-manager's controller and aws-privateca-issuer, th
   rm go.mod go.sum
 }
 
-recipe_promtool() {     # out of Debian's package, which is not installed: it would start a server
-  apt-get -qq download prometheus || { apt-get -qq update && apt-get -qq download prometheus; }
-  dpkg-deb -x prometheus_*.deb root
-  mkdir bin && mv root/usr/bin/promtool bin/
+# program PACKAGE NAME: out of Debian's package, which is not installed: it would start a server
+program() {
+  apt-get -qq download "$1" || { apt-get -qq update && apt-get -qq download "$1"; }
+  dpkg-deb -x "$1"_*.deb root
+  mkdir bin && mv "root/usr/bin/$2" bin/
   rm -rf root ./*.deb
 }
+recipe_promtool() { program prometheus promtool; }
+recipe_registry() { program docker-registry docker-registry; }
 
 # parts NAME...: these alone, and where they are
 parts() {
+  install_packages
   tidy_parts; check_go
   local part
   for part in "$@"; do make_part "$part"; done
@@ -144,4 +160,5 @@ build() {
     make_part "$part"
   done
   make_part promtool
+  make_part registry
 }

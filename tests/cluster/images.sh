@@ -104,12 +104,12 @@ inputs() {
   case $1 in
     kube | etcd | coredns | helm3 | helm4) declare -f go_module go_build go_tool ;;
     istio) declare -f go_module go_build; echo $ISTIO_API ;;
-    argo) declare -f go_module go_build ;;
+    argo) declare -f go_module go_build go_replaces ;;
     peer) declare -f go_module go_build; echo $PRIVATECA_ISSUER; cat "$ROOT/tests/bench/cert_manager/main.go" ;;
     gateway_api) declare -f go_module ;;
-    flux) declare -f go_module; echo $FLUX_SOURCES $CONTROLLER_GEN ;;
+    flux) declare -f go_module go_build go_replaces; echo $FLUX_SOURCES $FLUX_ARTIFACT ;;
     pause) declare -f store save ;;
-    promtool) ;;
+    promtool | registry) declare -f program ;;
     base) declare -f store ;;
     pilot) declare -f store save; place base; place istio ;;
     proxy) declare -f store save; place istio; cat "$ROOT/requirements/envoy.txt" ;;

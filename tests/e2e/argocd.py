@@ -12,7 +12,6 @@ import json
 import os
 import secrets
 import shutil
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -21,9 +20,13 @@ from typing import Any
 
 import yaml
 
+import processes
+from e2e import examples, istiod
 from e2e.kubernetes import Document, apply, established, get, kubectl, namespace, run, wait
 
 NAMESPACE = "argocd"
+EXAMPLES = examples.FOLDER / "argocd"
+CHART = Path(__file__).parents[2] / "chart"
 _REDIS, _REPO_SERVER = 16379, 18081
 
 
@@ -97,8 +100,11 @@ class ArgoCD:
 def running(folder: Path) -> Iterator[ArgoCD]:
     """Starts it, and takes it away with all that it knows."""
     server = _install()
-    repository = folder / "repository"
-    run("git", "init", "--quiet", str(repository))
+    argo = ArgoCD(folder / "repository", server)
+    run("git", "init", "--quiet", str(argo.repository))
+    for name, place in {"istio-pca": CHART, **istiod.PLACES}.items():
+        shutil.copytree(place, argo.repository / name)
+    argo.commit("charts")
     places = {"TMPDIR": folder / "tmp", "HOME": folder / "home", "HELM_CACHE_HOME": folder / "helm"}
     for place in places.values():
         place.mkdir()
@@ -110,7 +116,6 @@ def running(folder: Path) -> Iterator[ArgoCD]:
     assert helm is not None
     (programs / "helm").symlink_to(helm)
     environment = {
-        **os.environ,
         **{name: str(place) for name, place in places.items()},
         "PATH": f"{programs}:{os.environ['PATH']}",
         "ARGOCD_GPG_ENABLED": "false",
@@ -122,35 +127,16 @@ def running(folder: Path) -> Iterator[ArgoCD]:
     sets = ("--argocd-repo-server", f"127.0.0.1:{_REPO_SERVER}", "--metrics-addr", "127.0.0.1:18085")
     ports = ("--probe-addr", "127.0.0.1:18086", "--webhook-addr", "127.0.0.1:18087")
     commands = (
-        ("redis-server", "--port", str(_REDIS), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)),
-        ("argocd-repo-server", *repo_server, "--loglevel", "warn"),
-        ("argocd-application-controller", *controller, *where, "--loglevel", "warn"),
-        ("argocd-applicationset-controller", *controller, *sets, *ports, "--loglevel", "warn"),
+        ("redis-server", "--port", _REDIS, "--bind", "127.0.0.1", "--save", "", "--dir", folder),
+        (programs / "argocd-repo-server", *repo_server, "--loglevel", "warn"),
+        (programs / "argocd-application-controller", *controller, *where, "--loglevel", "warn"),
+        (programs / "argocd-applicationset-controller", *controller, *sets, *ports, "--loglevel", "warn"),
     )
     with contextlib.ExitStack() as stack:
         stack.callback(_remove)
         for command in commands:
-            stack.enter_context(_process(command, environment, folder))
-        yield ArgoCD(repository, server)
-
-
-@contextlib.contextmanager
-def _process(command: tuple[str, ...], environment: dict[str, str], folder: Path) -> Iterator[None]:
-    program = shutil.which(command[0], path=environment["PATH"])
-    assert program, f"{command[0]} is not installed"
-    with (folder / f"{command[0]}.log").open("w") as log:
-        process = subprocess.Popen(
-            [command[0], *command[1:]], executable=program, env=environment, stdout=log, stderr=subprocess.STDOUT
-        )
-        try:
-            yield
-        finally:
-            process.terminate()
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            stack.enter_context(processes.running(folder, *command, environment=environment))
+        yield argo
 
 
 def _install() -> str:
@@ -184,6 +170,28 @@ def _install() -> str:
         ),
     )
     return server
+
+
+def example(argo: ArgoCD, values: Document, file: str = "application.yaml") -> Document:
+    """With its marked lines changed; the charts come from Git, and know this cluster's images."""
+    known = {"istio-pca": values, "istiod": istiod.here(), "gateway": istiod.gateway_here()}
+    document: Document = yaml.safe_load(examples.without_marked_lines((EXAMPLES / file).read_text()))
+    document["spec"]["destination"]["server"] = argo.server
+    for source in document["spec"]["sources"]:
+        name = source.pop("chart")
+        source.update(repoURL=f"file://{argo.repository}", path=name, targetRevision="HEAD")
+        source["helm"]["valuesObject"] = examples.merged(source["helm"].get("valuesObject", {}), known.get(name, {}))
+    return document
+
+
+def ours(argo: ArgoCD, values: Document, mode: str) -> Document:
+    """The example without Istio: what concerns us alone."""
+    document = example(argo, examples.merged(values, {"job": {"mode": mode}}))
+    document["spec"]["sources"] = document["spec"]["sources"][:1]
+    # what it heals by itself right after a sync would become one with the sync that a test asks for
+    document["spec"]["syncPolicy"]["automated"]["selfHeal"] = False
+    del document["spec"]["syncPolicy"]["retry"]  # one failure is enough to be seen
+    return document
 
 
 def cluster(name: str, server: str, **config: Any) -> Document:

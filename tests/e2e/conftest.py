@@ -5,18 +5,17 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 import shipped
-from e2e import emulated_aws, istiod
+from e2e import emulated_aws, installers, istiod, registry
+from e2e.installers import NAMESPACE, RELEASE, Installer
 from e2e.kubernetes import Document, exists, helm, kubectl, namespace, remove_namespaces, run
 
 ROOT = Path(__file__).parents[2]
-RELEASE = "istio-pca"
-NAMESPACE = istiod.NAMESPACE
 ELSEWHERE = "platform"
 """A namespace for a release that is not in istio-system."""
 EXISTING = "platform-team"
@@ -47,6 +46,15 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return shipped.chart(tmp_path_factory.mktemp("chart"))
 
 
+@pytest.fixture(scope="session")
+def charts(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A registry that has our chart, as it is published, and Istio's."""
+    if "REGISTRY" not in os.environ:
+        pytest.skip("REGISTRY is not set: there is no registry to start (the node of tests/cluster has one)")
+    with registry.serving(tmp_path_factory.mktemp("registry"), package) as address:
+        yield address
+
+
 @pytest.fixture
 def mesh(aws: None) -> Iterator[None]:
     """An empty istio-system, in which only restricted Pods may run, and an emulator that has forgotten everything."""
@@ -66,16 +74,32 @@ def sweep() -> None:
         remove_namespaces(NAMESPACE)
 
 
+@pytest.fixture(scope="module", params=installers.NAMES)
+def installer(
+    aws: None, package: Path, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Installer]:
+    """Each in turn, kept for all tests of a file: what some need takes its time to start."""
+    with installers.ready(request.param, tmp_path_factory.mktemp(request.param), package, request) as made:
+        yield made
+
+
+@pytest.fixture
+def install(mesh: None, installer: Installer) -> Iterator[Callable[[Document], None]]:
+    """Into an empty mesh, by each installer in turn."""
+    yield installer.install
+    installer.uninstall()
+
+
 class Chart:
     """Our chart, as a user installs it; only AWS' address and the image differ."""
 
     def __init__(self, package: Path, folder: Path) -> None:
         self._package, self._folder = package, folder
 
-    def values(self, authority: str, more: Document | None = None, **config: object) -> Path:
-        """The values file of an install; `more` are those beside the config."""
+    def document(self, authority: str = "rsa-2", more: Document | None = None, **config: object) -> Document:
+        """The values of an install; `more` are those beside the config."""
         image = os.environ.get("IMAGE", "localhost/istio-pca:e2e").rpartition(":")
-        values: Document = {
+        return {
             "config": {"certificateAuthorityArn": emulated_aws.arn(authority), "clusterName": "e2e", **config},
             "image": {"repository": image[0], "tag": image[2], "pullPolicy": "Never"},
             "serviceAccount": {"annotations": {"eks.amazonaws.com/role-arn": emulated_aws.ROLE}},
@@ -85,8 +109,11 @@ class Chart:
             ],
             **(more or {}),
         }
+
+    def values(self, authority: str, more: Document | None = None, **config: object) -> Path:
+        """The same as a file."""
         file = self._folder / "values.yaml"
-        file.write_text(json.dumps(values))
+        file.write_text(json.dumps(self.document(authority, more, **config)))
         return file
 
     def install(

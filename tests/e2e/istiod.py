@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 
 import grpc
+import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -20,6 +21,12 @@ from e2e.kubernetes import Document, exists, helm, kubectl, port_forward, wait
 
 NAMESPACE = "istio-system"
 CHARTS = Path(os.environ.get("ISTIO_CHARTS", "istio-charts"))
+PLACES = {
+    "base": CHARTS / "base",
+    "istiod": CHARTS / "istio-control" / "istio-discovery",
+    "gateway": CHARTS / "gateway",
+}
+"""Where Istio's charts are, by name."""
 GATE = {
     "volumes": [{"name": "cacerts-required", "secret": {"secretName": "cacerts"}}],
     "volumeMounts": [{"name": "cacerts-required", "mountPath": "/etc/cacerts-required", "readOnly": True}],
@@ -36,10 +43,32 @@ PLAIN_ENVOY: Document = {
 
 def install(version: str, values_file: Path, *more: str, name: str = "istiod") -> None:
     """Its CRDs, and a control plane; with another name beside the first."""
-    helm(version, "upgrade", "--install", "istio-base", str(CHARTS / "base"), "-n", NAMESPACE)
-    chart = str(CHARTS / "istio-control" / "istio-discovery")
-    arguments = ("upgrade", "--install", name, chart, "-n", NAMESPACE, "--values", str(values_file), "--values", "-")
+    helm(version, "upgrade", "--install", "istio-base", str(PLACES["base"]), "-n", NAMESPACE)
+    arguments = (
+        "upgrade",
+        "--install",
+        name,
+        str(PLACES["istiod"]),
+        "-n",
+        NAMESPACE,
+        "--values",
+        str(values_file),
+        "--values",
+        "-",
+    )
     helm(version, *arguments, *more, given=json.dumps(here()))
+
+
+def chart_version(name: str) -> str:
+    """Of the chart that this cluster has."""
+    version: str = yaml.safe_load((PLACES[name] / "Chart.yaml").read_text())["version"]
+    return version
+
+
+def gateway_here() -> Document:
+    """The values of a gateway that this cluster needs."""
+    pull = here()["global"]["imagePullPolicy"]
+    return {"autoscaling": {"enabled": False}, "service": {"type": "ClusterIP"}, "imagePullPolicy": pull}
 
 
 def here() -> Document:

@@ -6,7 +6,7 @@ import concurrent.futures
 import contextlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -86,20 +86,31 @@ WEB_IDENTITY = "/var/run/secrets/eks.amazonaws.com/serviceaccount"
 POD_IDENTITY = "/var/run/secrets/pods.eks.amazonaws.com/serviceaccount"
 
 
-def test_irsa_injected_late(mesh: None, chart: Chart) -> None:
+Install = Callable[[Document], None]
+
+
+def test_irsa(install: Install, chart: Chart) -> None:
+    """The chart's own way: the token and the variables are in the Pod's template."""
+    install(chart.document())
+
+    assert principals() == {session("istio-pca")}
+    assert exists("secret", "cacerts", NAMESPACE)
+
+
+def test_irsa_injected_late(install: Install, chart: Chart) -> None:
     """A ServiceAccount that EKS' webhook does not know yet: the first Pod comes without credentials, the next with."""
     kubectl("create", "serviceaccount", EXISTING, "-n", NAMESPACE)
     account = {"serviceAccount": {"create": False, "name": EXISTING, "annotations": {}}}
 
     def ended() -> int | None:
-        for pod in pods(f"job-name={RELEASE}", NAMESPACE):
+        for pod in pods("app.kubernetes.io/name=istio-pca", NAMESPACE):
             for status in pod["status"].get("containerStatuses", []):
                 if "terminated" in status["state"]:
                     return int(status["state"]["terminated"]["exitCode"])
         return None
 
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        installing = pool.submit(chart.install, "helm4", more=account)
+        installing = pool.submit(install, chart.document(more=account))
         first = wait("the first Pod to end", ended)
         variables = {
             "AWS_ROLE_ARN": emulated_aws.ROLE,
@@ -114,7 +125,7 @@ def test_irsa_injected_late(mesh: None, chart: Chart) -> None:
     assert emulated_aws.calls().count("IssueCertificate") == 1
 
 
-def test_pod_identity(mesh: None, chart: Chart) -> None:
+def test_pod_identity(install: Install, chart: Chart) -> None:
     """EKS Pod Identity: the node's agent gives credentials for the Pod's token; no role is named in the values."""
     if "POD_IDENTITY_AGENT" not in os.environ:
         pytest.skip("POD_IDENTITY_AGENT is not set: no address for an agent (the node of tests/cluster has one)")
@@ -127,27 +138,27 @@ def test_pod_identity(mesh: None, chart: Chart) -> None:
         port_forward("service/aws", emulated_aws.NAMESPACE, 8080, address=agent, local="80"),
         injected(RELEASE, "pods.eks.amazonaws.com", POD_IDENTITY, variables),
     ):
-        chart.install("helm4", more=NOBODY)
+        install(chart.document(more=NOBODY))
 
     (who,) = principals()
     assert who.startswith(f"arn:aws:sts::{emulated_aws.ACCOUNT}:assumed-role/pod-identity/eks-cluster-istio-pca")
     assert exists("secret", "cacerts", NAMESPACE)
 
 
-def test_role_of_another_account(mesh: None, chart: Chart) -> None:
+def test_role_of_another_account(install: Install, chart: Chart) -> None:
     """`roleArn`: by the policies that `istio-pca policy` prints, ours may assume theirs, and theirs asks its CA."""
     theirs = emulated_aws.role("ca", account="444455556666")
     ours = {"serviceAccount": {"annotations": {"eks.amazonaws.com/role-arn": emulated_aws.role("assuming")}}}
 
-    chart.install("helm4", "theirs", more=ours, roleArn=theirs)
+    install(chart.document("theirs", more=ours, roleArn=theirs))
 
     assert principals() == {session("ca", "444455556666")}
     assert exists("secret", "cacerts", NAMESPACE)
 
 
-def test_shared_authority(mesh: None, chart: Chart) -> None:
+def test_shared_authority(install: Install, chart: Chart) -> None:
     """A CA of another account, shared by the policy that `istio-pca policy` prints, is asked by our own role."""
-    chart.install("helm4", "shared")
+    install(chart.document("shared"))
 
     assert principals() == {session("istio-pca")}
     assert exists("secret", "cacerts", NAMESPACE)

@@ -123,10 +123,8 @@ def test_served_and_renewed(ingress: None, chart: Chart, gate: Path) -> None:
     assert get("secret", "shop-credential", INGRESS)["type"] == "kubernetes.io/tls"
     istiod.install("helm4", gate)
     istiod.ready()
-    pull = istiod.here()["global"]["imagePullPolicy"]
-    values = ("autoscaling.enabled=false", "service.type=ClusterIP", f"imagePullPolicy={pull}")
-    chosen = [part for value in values for part in ("--set", value)]
-    helm("helm4", "install", "gateway", str(istiod.CHARTS / "gateway"), "-n", INGRESS, *chosen)
+    given = json.dumps(istiod.gateway_here())
+    helm("helm4", "install", "gateway", str(istiod.PLACES["gateway"]), "-n", INGRESS, "--values", "-", given=given)
     kubectl("rollout", "status", "deployment/gateway", "-n", INGRESS, "--timeout=180s")
     apply_soon(SERVER, ROUTE)
     root, first = emulated_aws.root_pem("rsa-2"), stored()

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
 import yaml
 
-from e2e import emulated_aws, istiod
-from e2e.conftest import ELSEWHERE, NAMESPACE, RELEASE, ROOT, Chart
+from e2e import emulated_aws, installers, istiod
+from e2e.conftest import ELSEWHERE, NAMESPACE, RELEASE, Chart
+from e2e.installers import ByKubectl
 from e2e.kubernetes import (
-    completes,
     due_now,
     exists,
     get,
@@ -25,21 +24,12 @@ from e2e.kubernetes import (
     secret_data,
 )
 
-UMBRELLA = ROOT / "examples" / "umbrella"
-
 
 def test_kubectl_apply(mesh: None, chart: Chart, package: Path) -> None:
     """`helm template | kubectl apply` in mode plain: the Job runs once for a config, and once more for another."""
 
     def apply(**config: object) -> str:
-        values = str(chart.values("rsa-2", **config))
-        arguments = ["template", RELEASE, str(package), "-n", NAMESPACE, "--no-hooks", "--set", "job.mode=plain"]
-        rendered = helm("helm4", *arguments, "--values", values).stdout
-        kubectl("apply", "-n", NAMESPACE, "-f", "-", given=rendered)
-        (job,) = [one for one in yaml.safe_load_all(rendered) if one and one["kind"] == "Job"]
-        name: str = job["metadata"]["name"]
-        completes(name, NAMESPACE)
-        return name
+        return ByKubectl(package).applied(chart.document(**config))
 
     first = apply()
     issued = secret_data("cacerts", NAMESPACE)["ca-cert.pem"]
@@ -54,21 +44,11 @@ def test_kubectl_apply(mesh: None, chart: Chart, package: Path) -> None:
 
 @pytest.fixture
 def umbrella(tmp_path: Path, package: Path, chart: Chart) -> tuple[Path, list[str]]:
-    """The example, its dependencies beside it, and the values that a user and this cluster have to give."""
-    folder = tmp_path / "umbrella"
-    shutil.copytree(UMBRELLA, folder)
-    (folder / "charts").mkdir()
-    shutil.copy(package, folder / "charts")
-    document = yaml.safe_load((folder / "Chart.yaml").read_text())
-    for place in ("base", "istio-control/istio-discovery"):
-        made = yaml.safe_load((istiod.CHARTS / place / "Chart.yaml").read_text())
-        shutil.copytree(istiod.CHARTS / place, folder / "charts" / made["name"])
-        (dependency,) = [one for one in document["dependencies"] if one["name"] == made["name"]]
-        dependency["version"] = made["version"]  # of the Istio that this cluster has
-    (folder / "Chart.yaml").write_text(yaml.safe_dump(document))
-    ours = json.loads(chart.values("rsa-2").read_text())
+    """The example, and the values that a user and this cluster have to give."""
+    folder = installers.umbrella(tmp_path / "umbrella", package)
     given = tmp_path / "given.yaml"
-    given.write_text(json.dumps({"istio-pca": ours, "istiod": istiod.here()}))
+    known = {"istio-pca": chart.document(), "istiod": istiod.here(), "gateway": istiod.gateway_here()}
+    given.write_text(json.dumps(known))
     return folder, ["--namespace", NAMESPACE, "--values", str(given)]
 
 
@@ -84,6 +64,27 @@ def test_umbrella(mesh: None, umbrella: tuple[Path, list[str]], hook: str) -> No
 
         assert secret_data("cacerts", NAMESPACE)["ca-cert.pem"].strip() in chain
         assert not exists("secret", "istio-ca-secret", NAMESPACE)
+    finally:
+        helm("helm4", "uninstall", "mesh", "-n", NAMESPACE, "--wait", check=False)
+        istiod.forget_definitions()
+
+
+def test_umbrella_with_a_gateway(mesh: None, umbrella: tuple[Path, list[str]], tmp_path: Path) -> None:
+    """The second step of the example: the upgrade keeps the CA, brings a gateway, and issues its certificate."""
+    folder, arguments = umbrella
+    istiod.forget_definitions()
+    wanted = {"namespace": NAMESPACE, "secretName": "shop-credential", "dnsNames": ["shop.example.com"]}
+    given = tmp_path / "gateway.yaml"
+    given.write_text(json.dumps({"gateway": {"enabled": True}, "istio-pca": {"config": {"gateways": [wanted]}}}))
+    try:
+        helm("helm4", "install", "mesh", str(folder), *arguments)
+        istiod.ready()
+        issued = secret_data("cacerts", NAMESPACE)
+        helm("helm4", "upgrade", "mesh", str(folder), *arguments, "--values", str(given))
+        kubectl("rollout", "status", "deployment/istio-ingressgateway", "-n", NAMESPACE, "--timeout=180s")
+
+        assert secret_data("cacerts", NAMESPACE) == issued
+        assert get("secret", "shop-credential", NAMESPACE)["type"] == "kubernetes.io/tls"
     finally:
         helm("helm4", "uninstall", "mesh", "-n", NAMESPACE, "--wait", check=False)
         istiod.forget_definitions()
