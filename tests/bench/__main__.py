@@ -19,8 +19,9 @@ import boto3
 import botocore.config
 
 import shipped
-from bench import image, peer, plot
+from bench import image, parts, peer, plot
 from bench.measure import Cost, interleaved, median, process, timed
+from bench.parts import Parts
 from in_process import environment
 from pca_emulator import Emulator, Scenario
 from tools import tools
@@ -137,7 +138,8 @@ class Bench:
         return timed(lambda: subprocess.run(helm, check=True, capture_output=True))
 
 
-def measured(folder: Path) -> dict[str, Any]:
+def measured(folder: Path, built: Parts | str) -> dict[str, Any]:
+    """`built` is what the other route and the image need, or why there is none of it."""
     with Emulator(Scenario(levels=2, keys=("RSA_2048",), issue_delay=ISSUING, quotas=None)) as emulator:
         bench = Bench(folder, emulator)
         emulator.clear_requests()
@@ -159,8 +161,7 @@ def measured(folder: Path) -> dict[str, Any]:
                 "render": bench.render,
             },
         )
-        built = peer.parts()
-        route = built if isinstance(built, str) else peer.measured(folder, emulator, bench.variables, built)
+        route = peer.measured(folder, emulator, bench.variables, built) if isinstance(built, Parts) else built
     costs = {name: found[name] for name in ("issue", "keep", "start", "imports")}
     results = {name: [json.loads(one.output)["phases"] for one in costs[name]] for name in ("issue", "keep")}
     start, imported = (median([one.wall for one in costs[name]]) for name in ("start", "imports"))
@@ -190,6 +191,7 @@ def measured(folder: Path) -> dict[str, Any]:
         "floor": median(found["floor"]),
         "render": median(found["render"]),
         "certManager": route,
+        "image": image.weight(built.job / "job.tar") if isinstance(built, Parts) else built,
     }
 
 
@@ -211,11 +213,7 @@ def lines(document: dict[str, Any]) -> list[str]:
         for name, seconds in peers.items()
     ]
     told += _route(document["certManager"])
-    if "image" in document:
-        told.append(
-            f"image  {document['image']['uncompressed']} MB above its base, {document['image']['compressed']} MB compressed"
-        )
-        told += [f"  {size:>6} MB  {name}" for name, size in document["image"]["parts"].items()]
+    told += _image(document["image"])
     return told
 
 
@@ -235,15 +233,17 @@ def _route(found: dict[str, Any] | str) -> list[str]:
     ]
 
 
+def _image(found: dict[str, Any] | str) -> list[str]:
+    if isinstance(found, str):
+        return [f"image: left out, {found}"]
+    sizes = f"image  {found['uncompressed']} MB above its base, {found['compressed']} MB compressed"
+    return [sizes, *(f"  {size:>6} MB  {name}" for name, size in found["parts"].items())]
+
+
 def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as temporary:
-        document = measured(Path(temporary))
-    built = image.archive()
-    if built:
-        document["image"] = image.weight(built)
-    else:
-        print("the image is not built here; tests/cluster/node build images makes it", file=sys.stderr)
+        document = measured(Path(temporary), parts.built())
     (folder / "bench.json").write_text(json.dumps(document, indent=1))
     (folder / "bench.svg").write_text(plot.phases(document["phases"]))
     print("\n".join(lines(document)))

@@ -14,14 +14,6 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 
 
-def archive() -> Path | None:
-    """The newest that `tests/cluster/node images` has made; None where it has made none."""
-    from tools import cache
-
-    found = sorted((cache() / "node").glob("job-*/job.tar"), key=lambda file: file.stat().st_mtime)
-    return found[-1] if found else None
-
-
 def weight(file: Path) -> dict[str, Any]:
     """MB of the layer above the base, compressed and not, and its ten largest parts."""
     with tarfile.open(file) as image:

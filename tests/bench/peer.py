@@ -9,16 +9,13 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
-import os
 import re
 import secrets
-import shutil
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,40 +24,19 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from bench.measure import interleaved, median, process, timed
+from bench.parts import Parts
 from istio_pca.errors import IstioPcaError
 from istio_pca.kube import Namespace
 from pca_emulator import Emulator
 from processes import running
 from tools import tools
 
-NODE = Path(__file__).parents[1] / "cluster" / "node"
 ROUNDS = 5
 _LOOK = 0.02
 _SLOW = 60.0
 """Seconds: a bound for hangs."""
 _WATCHED = 60.0
 """Seconds after a fault for which a Secret is waited for."""
-
-
-@dataclass(frozen=True)
-class Parts:
-    """Where the built programs are."""
-
-    kube: Path
-    etcd: Path
-    peer: Path
-
-
-def parts() -> Parts | str:
-    """Built by `tests/cluster/node`, or why they cannot be."""
-    if os.geteuid():
-        return "not root"
-    if not shutil.which("go"):
-        return "Go is not installed"
-    answer = subprocess.run([NODE, "parts", "kube", "etcd", "peer"], stdout=subprocess.PIPE, text=True, check=False)
-    if answer.returncode:
-        return "its parts could not be built"
-    return Parts(*map(Path, answer.stdout.split()))
 
 
 def footprint(built: Parts) -> dict[str, int]:

@@ -62,26 +62,27 @@ def half_lost(clusters: int) -> Report:
 
 
 @dataclass(frozen=True)
-class Outage:
-    """A cold start into an outage of the authority."""
+class Syncs:
+    """A cold start that one Job for each does not do: too many for its deadline, or an outage of the authority."""
 
     first: Report
-    """The Jobs that ran into it."""
+    """The Jobs of the first sync."""
     rounds: int
     """Syncs until all were done."""
     seconds: float
-    """From the end of the outage until then."""
+    """From the end of the outage until then; without one from the beginning."""
     failed: int
     billed: int
 
 
-def outage(clusters: int, seconds: float = 600.0) -> Outage:
-    """Nothing is answered for so long; the installer syncs again as examples/argocd has it."""
+def synced(clusters: int, outage: float = 0.0) -> Syncs:
+    """Nothing is answered for so many seconds; the installer syncs again as examples/argocd has it."""
     simulation = Simulation()
     authority = Authority(simulation)
     fleet = fleet_of(clusters, authority)
-    authority.aws.faults.add(Fault("*", "503"))
-    simulation.start(seconds, authority.aws.faults.clear)
+    if outage:
+        authority.aws.faults.add(Fault("*", "503"))
+        simulation.start(outage, authority.aws.faults.clear)
     first = run(authority, fleet)
     rounds, pause = 1, float(RETRY["backoff"]["duration"].rstrip("s"))
     left = [one for one in fleet if one.outcome is None]
@@ -97,7 +98,7 @@ def outage(clusters: int, seconds: float = 600.0) -> Outage:
         simulation.run()
         rounds, pause = rounds + 1, min(pause * RETRY["backoff"]["factor"], 300.0)
         left = [one for one in left if one.outcome is None]
-    return Outage(first, rounds, max(ends) - seconds, len(left), authority.billed)
+    return Syncs(first, rounds, max(ends) - outage, len(left), authority.billed)
 
 
 @dataclass(frozen=True)

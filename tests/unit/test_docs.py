@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 from pathlib import Path
@@ -40,3 +41,15 @@ def test_a_broken_link_is_found(tmp_path: Path) -> None:
     file.write_text("# Here\n[good](a.md#here) [good](https://example.com) [bad](b.md) [bad](a.md#there)\n")
 
     assert broken(file) == ["b.md", "a.md#there"]
+
+
+def test_each_by_each() -> None:
+    """docs/install.md: the columns are the tests that run by every installer, and the rows are these installers."""
+    table = (ROOT / "docs" / "install.md").read_text().partition("## Each by each")[2]
+    columns = re.findall(r": `(test_\w+)`", table)
+    rows = re.findall(r"^\|.*?\| `\[(\w+)\]` \|", table, re.MULTILINE)
+    tests = (ROOT / "tests" / "e2e" / "test_credentials.py").read_text()
+    installers = (ROOT / "tests" / "e2e" / "installers.py").read_text()
+
+    assert columns == re.findall(r"^def (test_\w+)\(install: Install", tests, re.MULTILINE)
+    assert tuple(rows) == ast.literal_eval(re.findall(r"^NAMES = (.*)$", installers, re.MULTILINE)[0])
