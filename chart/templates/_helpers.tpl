@@ -25,7 +25,8 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- if eq $mode "hook" }}
 {{- $on := .root.Values.job.hook }}
 {{- $when = dict "helm.sh/hook" (printf "%s-install,%s-upgrade" $on $on) "helm.sh/hook-weight" (ternary "0" "-10" .job) "helm.sh/hook-delete-policy" (ternary "before-hook-creation" "before-hook-creation,hook-succeeded" .job) }}
-{{- if .job }}{{ $_ := set $when "helm.sh/hook-output-log-policy" "hook-failed" }}{{ end }}
+{{- /* Helm's command shows why the Job failed; a Flux up to helm-controller 1.6.3 crashes by it (fluxcd/helm-controller#1562) */}}
+{{- if and .job (not (.root.Capabilities.APIVersions.Has "helm.toolkit.fluxcd.io/v2")) }}{{ $_ := set $when "helm.sh/hook-output-log-policy" "hook-failed" }}{{ end }}
 {{- else if eq $mode "argocd" }}
 {{- $when = dict "argocd.argoproj.io/sync-wave" (ternary "-5" "-10" .job) }}
 {{- if .job }}{{ $_ := set $when "argocd.argoproj.io/hook" "Sync" }}{{ $_ := set $when "argocd.argoproj.io/hook-delete-policy" "BeforeHookCreation" }}{{ end }}

@@ -76,6 +76,15 @@ def test_post_hook(render: Render) -> None:
     }
 
 
+def test_no_logs_for_flux(render: Render) -> None:
+    """Where Flux is, the Job asks for no output of its logs, by which Flux would crash; else nothing differs."""
+    here, there = render(), render(None, "--api-versions", "helm.toolkit.fluxcd.io/v2")
+    policy = only(here, "Job")["metadata"]["annotations"].pop("helm.sh/hook-output-log-policy")
+
+    assert policy == "hook-failed"
+    assert here == there
+
+
 def test_renewal(render: Render) -> None:
     """The CronJob does what the Job does, as another ServiceAccount with the same role in AWS and the same rules."""
     objects = render(IRSA)

@@ -46,12 +46,9 @@ class Flux:
     def _condition(self, name: str, kind: str = "Ready") -> tuple[str, str]:
         """Status and message, of what is wished for now."""
         found = self.release(name)
-        status = found.get("status", {})
-        if status.get("observedGeneration") != found["metadata"]["generation"]:
-            return "", ""
-        return next(
-            ((one["status"], one["message"]) for one in status.get("conditions", []) if one["type"] == kind), ("", "")
-        )
+        wished = {"type": kind, "observedGeneration": found["metadata"]["generation"]}
+        conditions = found.get("status", {}).get("conditions", [])
+        return next(((one["status"], one["message"]) for one in conditions if wished.items() <= one.items()), ("", ""))
 
     def uninstall(self) -> None:
         """With all that was brought."""
