@@ -68,7 +68,14 @@ def chart_version(name: str) -> str:
 def gateway_here() -> Document:
     """The values of a gateway that this cluster needs."""
     pull = here()["global"]["imagePullPolicy"]
-    return {"autoscaling": {"enabled": False}, "service": {"type": "ClusterIP"}, "imagePullPolicy": pull}
+    ports = {"name": "net.ipv4.ip_unprivileged_port_start", "value": "0"}  # the chart's own, which is replaced
+    return {
+        "autoscaling": {"enabled": False},
+        "service": {"type": "ClusterIP"},
+        "imagePullPolicy": pull,
+        # or a namespace with restricted Pod Security shuts it out
+        "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}, "sysctls": [ports]},
+    }
 
 
 def here() -> Document:
