@@ -49,8 +49,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def charts(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A registry that has our chart, as it is published, and Istio's."""
-    if "REGISTRY" not in os.environ:
-        pytest.skip("REGISTRY is not set: there is no registry to start (the node of tests/cluster has one)")
+    installers.must_be_here("REGISTRY")
     with registry.serving(tmp_path_factory.mktemp("registry"), package) as address:
         yield address
 

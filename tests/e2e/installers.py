@@ -133,11 +133,11 @@ def ready(name: str, folder: Path, package: Path, request: pytest.FixtureRequest
         case "umbrella":
             yield ByUmbrella(umbrella(folder / "umbrella", package))
         case "argocd":
-            _must_be_here("ARGOCD")
+            must_be_here("ARGOCD")
             with argocd.running(folder) as argo:
                 yield ByArgoCD(argo)
         case "flux":
-            _must_be_here("FLUX")
+            must_be_here("FLUX")
             charts: str = request.getfixturevalue("charts")
             with flux.running(folder, NAMESPACE) as controllers:
                 yield ByFlux(controllers, charts)
@@ -145,6 +145,7 @@ def ready(name: str, folder: Path, package: Path, request: pytest.FixtureRequest
             yield ByHelm(package)
 
 
-def _must_be_here(variable: str) -> None:
+def must_be_here(variable: str) -> None:
+    """Skip, unless it says where the program is that a test starts."""
     if variable not in os.environ:
         pytest.skip(f"{variable} is not set: there is none to start (the node of tests/cluster has one)")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +14,7 @@ from cryptography import x509
 from e2e import argocd, emulated_aws, istiod
 from e2e.argocd import ArgoCD
 from e2e.conftest import NAMESPACE, RELEASE, Chart
+from e2e.installers import must_be_here
 from e2e.kubernetes import (
     Document,
     apply,
@@ -32,8 +32,7 @@ from e2e.kubernetes import (
 
 @pytest.fixture
 def argo(mesh: None, tmp_path: Path) -> Iterator[ArgoCD]:
-    if "ARGOCD" not in os.environ:
-        pytest.skip("ARGOCD is not set: there is no Argo CD to start (the node of tests/cluster has one)")
+    must_be_here("ARGOCD")
     namespace("istio-ingress")
     with argocd.running(tmp_path) as made:
         yield made

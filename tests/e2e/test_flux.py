@@ -12,13 +12,13 @@ import pytest
 from e2e import emulated_aws, flux, istiod
 from e2e.conftest import NAMESPACE, RELEASE, Chart
 from e2e.flux import Flux
+from e2e.installers import must_be_here
 from e2e.kubernetes import apply, exists, get, kubectl, run, secret_data, wait
 
 
 @pytest.fixture
 def controllers(mesh: None, tmp_path: Path) -> Iterator[Flux]:
-    if "FLUX" not in os.environ:
-        pytest.skip("FLUX is not set: there is no Flux to start (the node of tests/cluster has one)")
+    must_be_here("FLUX")
     istiod.forget_definitions()  # those of another release would not be taken over
     with flux.running(tmp_path, NAMESPACE) as made:
         yield made

@@ -1,4 +1,4 @@
-"""Documents lead where they say: each relative link of a Markdown file is to a file, each anchor to a heading."""
+"""Documents lead where they say: each link of a Markdown file to a file and a heading, each named test to a test."""
 
 from __future__ import annotations
 
