@@ -211,5 +211,9 @@ def _encoded(text: str) -> str:
 
 
 def _remove() -> None:
+    """Its controllers have ended: an Application that waits for them, or for a missing cluster, would stay."""
+    for application in kubectl("get", "applications", "-n", NAMESPACE, "-o", "name").split():
+        release = json.dumps({"metadata": {"finalizers": None}})
+        kubectl("patch", application, "-n", NAMESPACE, "--type", "merge", "-p", release)
     kubectl("delete", "namespace", NAMESPACE, "--timeout=120s")
     kubectl("delete", "-f", os.environ["ARGOCD_CRDS"], "--ignore-not-found")

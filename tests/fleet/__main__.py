@@ -18,9 +18,8 @@ from fleet.clusters import DEADLINE, Report
 SCENARIOS: dict[str, Callable[[], Any]] = {
     "1,000 at once": lambda: scenarios.cold_start(1000),
     "1,000 at once, half of the replies lost": lambda: scenarios.half_lost(1000),
-    "1,000 at once, ten minutes of outage": lambda: scenarios.synced(1000, outage=600),
+    "1,000 at once, ten minutes of outage": lambda: scenarios.outage(1000),
     "1,000, renewed over a day": lambda: scenarios.renewal_day(1000),
-    "10,000 at once, synced again": lambda: scenarios.synced(10_000),
     "10,000 over ten minutes": lambda: scenarios.cold_start(10_000, spread=600.0),
     "10,000, renewed over a day": lambda: scenarios.renewal_day(10_000),
     "one, a year": scenarios.year,
@@ -35,10 +34,10 @@ def described(found: Any) -> str:
                 f"{found.seconds:.0f} s (the slowest quota: {least:.0f} s), {found.billed} billed, {found.failed} failed, "
                 f"{found.calls_each:.1f} calls each, the slowest Job {found.longest:.0f} s of {DEADLINE}"
             )
-        case scenarios.Syncs():
+        case scenarios.Outage():
             return (
-                f"{found.first.failed} Jobs of the first sync failed, {found.first.billed} billed; all done by sync {found.rounds}, "
-                f"{found.seconds:.0f} s after the beginning, or the end of the outage; {found.failed} left, {found.billed} billed"
+                f"{found.first.failed} Jobs failed in it, {found.first.billed} billed; all done by sync {found.rounds}, "
+                f"{found.seconds:.0f} s after its end; {found.failed} left, {found.billed} billed"
             )
         case _:
             return str(found)

@@ -62,27 +62,26 @@ def half_lost(clusters: int) -> Report:
 
 
 @dataclass(frozen=True)
-class Syncs:
-    """A cold start that one Job for each does not do: too many for its deadline, or an outage of the authority."""
+class Outage:
+    """A cold start into an outage of the authority."""
 
     first: Report
-    """The Jobs of the first sync."""
+    """The Jobs that ran into it."""
     rounds: int
     """Syncs until all were done."""
     seconds: float
-    """From the end of the outage until then; without one from the beginning."""
+    """From the end of the outage until then."""
     failed: int
     billed: int
 
 
-def synced(clusters: int, outage: float = 0.0) -> Syncs:
-    """Nothing is answered for so many seconds; the installer syncs again as examples/argocd has it."""
+def outage(clusters: int, seconds: float = 600.0) -> Outage:
+    """Nothing is answered for so long; the installer syncs again as examples/argocd has it."""
     simulation = Simulation()
     authority = Authority(simulation)
     fleet = fleet_of(clusters, authority)
-    if outage:
-        authority.aws.faults.add(Fault("*", "503"))
-        simulation.start(outage, authority.aws.faults.clear)
+    authority.aws.faults.add(Fault("*", "503"))
+    simulation.start(seconds, authority.aws.faults.clear)
     first = run(authority, fleet)
     rounds, pause = 1, float(RETRY["backoff"]["duration"].rstrip("s"))
     left = [one for one in fleet if one.outcome is None]
@@ -98,7 +97,7 @@ def synced(clusters: int, outage: float = 0.0) -> Syncs:
         simulation.run()
         rounds, pause = rounds + 1, min(pause * RETRY["backoff"]["factor"], 300.0)
         left = [one for one in left if one.outcome is None]
-    return Syncs(first, rounds, max(ends) - outage, len(left), authority.billed)
+    return Outage(first, rounds, max(ends) - seconds, len(left), authority.billed)
 
 
 @dataclass(frozen=True)

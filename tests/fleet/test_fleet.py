@@ -68,7 +68,7 @@ def test_renewal_day() -> None:
 
 def test_outage() -> None:
     """Jobs that run into it fail and buy nothing; when it is over the next sync buys one for each."""
-    found = scenarios.synced(30, outage=600)
+    found = scenarios.outage(30)
 
     assert (found.first.failed, found.first.billed) == (30, 0)
     assert (found.failed, found.billed) == (0, 30)
