@@ -14,7 +14,7 @@ from typing import Any
 from istio_pca.authority import template_arn
 from istio_pca.config import Config
 from istio_pca.errors import ConfigError, ConfigProblem
-from istio_pca.target import ca_template, targets
+from istio_pca.target import SERVER_TEMPLATE, ca_template, targets
 
 Document = dict[str, Any]
 
@@ -32,7 +32,7 @@ USES = {
     "ram": "instead of it, in the CA's account: aws ram create-resource-share --cli-input-json file://ram.json",
 }
 """What each document is for."""
-_SHARED = frozenset({"EndEntityServerAuthCertificate/V1", ca_template(0)})
+_SHARED = frozenset({SERVER_TEMPLATE, ca_template(0)})
 """The templates of ours that ACM PCA lets another account use."""
 _RAM_PERMISSION = "AWSRAMSubordinateCACertificatePathLen0IssuanceCertificateAuthority"
 """The one of AWS' own for RAM that has a template of ours."""
